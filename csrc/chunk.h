@@ -1,0 +1,50 @@
+// A chunk: rows of the batch that one team takes through the whole sequence, and its scratch memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "layout.h"
+
+namespace sunhwan {
+
+struct Chunk {
+  const int32_t* batch_rows;  // [rows] which rows of the batch
+  int64_t rows;
+
+  // Scratch, carved from one block, shared by the team.
+  float* h;   // [segment + 1, rows, Hp] state before each step, and after the last
+  float* c;   // the same for an LSTM's cell
+  float* z;   // [row-step, ld] gate records
+  float* dh;  // [rows, Hp] gradient of the state (backward only)
+  float* dc;  // [rows, Hp]
+
+  // The open segment: live (row, step) pairs in order of step, then row.
+  int64_t first, steps;
+  int64_t* offset;          // [segment + 1] where step s begins
+  int32_t* live;            // [row-step] row of the chunk
+  const float** x_row;      // [row-step] its input, float[D]
+  const float** h_row;      // [row-step] its state before the step, float[Hp]
+
+  static std::size_t scratch_floats(const Layout& l) {
+    const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;
+    return 2 * (steps + 1) * rows * l.Hp + row_steps * l.ld + 2 * rows * l.Hp +
+           (2 * (steps + 1) + row_steps + 4 * row_steps) + 64;
+  }
+
+  // Lays the arrays out in `scratch` (64-byte aligned, scratch_floats(l) floats).
+  void carve(const Layout& l, float* scratch) {
+    const int64_t state = l.rows * l.Hp, row_steps = l.segment * l.rows;
+    h = scratch;
+    c = h + (l.segment + 1) * state;
+    z = c + (l.segment + 1) * state;
+    dh = z + row_steps * l.ld;
+    dc = dh + state;
+    x_row = reinterpret_cast<const float**>(dc + state);
+    h_row = x_row + row_steps;
+    offset = reinterpret_cast<int64_t*>(h_row + row_steps);
+    live = reinterpret_cast<int32_t*>(offset + l.segment + 1);
+  }
+};
+
+}  // namespace sunhwan

@@ -1,0 +1,199 @@
+// GRU (Cho et al. 2014): z, r = s(W x + U h + b)   h' = z h + (1 - z) h~, with
+//   reset after (cuDNN's form)   h~ = t(W x + b + r (U h + b'))
+//   reset before (the paper's)   h~ = t(W x + b + U (r h))
+#pragma once
+
+#include "segment.h"
+
+namespace sunhwan {
+namespace SUNHWAN_ISA_NAMESPACE {
+
+SUNHWAN_INLINE vf one() { return splat(1.0f); }
+
+struct GruResetAfter {
+  template <bool Keep>
+  SUNHWAN_INLINE void step(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+      const int64_t u = j * kLanes;
+      const float* panel = x.w.recurrent + x.p.H * u * 3;
+      const vf bias = load(x.w.bias + l.gates * l.Hp + u);  // recurrent bias of h
+      row_groups<kMostRows<3>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][3], zr[2 * M], candidate[M];
+        for (int r = 0; r < M; ++r) {
+          rows[r] = c.h_row[first + i + r];
+          const float* z = c.z + (first + i + r) * l.ld + u;
+          sum[r][0] = load(z + l.Hp);
+          sum[r][1] = load(z + 2 * l.Hp);
+          sum[r][2] = bias;
+        }
+        multiply<M, 3>(sum, rows, x.p.H, panel);
+        for (int r = 0; r < M; ++r) {
+          zr[r] = sum[r][0];
+          zr[M + r] = sum[r][1];
+        }
+        apply<2 * M>(x.recurrent_activation, zr);
+        for (int r = 0; r < M; ++r) {
+          const float* z = c.z + (first + i + r) * l.ld + u;
+          candidate[r] = load(z) + zr[M + r] * sum[r][2];
+        }
+        apply<M>(x.activation, candidate);
+        for (int r = 0; r < M; ++r) {
+          const vf h = load(rows[r] + u);
+          store(const_cast<float*>(rows[r]) + ahead + u, zr[r] * h + (one() - zr[r]) * candidate[r]);
+          if constexpr (Keep) {
+            float* z = c.z + (first + i + r) * l.ld + u;
+            store(z, candidate[r]);
+            store(z + l.Hp, zr[r]);
+            store(z + 2 * l.Hp, zr[M + r]);
+            store(z + 3 * l.Hp, sum[r][2]);
+          }
+        }
+      });
+    }
+  }
+
+  SUNHWAN_INLINE void step_back(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const Gate ra = x.recurrent_activation;
+    const int64_t begin = x.team.begin(l.states.vectors) * kLanes;
+    const int64_t end = x.team.end(l.states.vectors) * kLanes;
+    for (int64_t q = c.offset[s]; q < c.offset[s + 1]; ++q) {
+      float* dh = c.dh + c.live[q] * l.Hp;
+      for (int64_t u = begin; u < end; u += kLanes) {
+        float* at = c.z + q * l.ld + u;
+        const vf g = load(at), z = load(at + l.Hp), r = load(at + 2 * l.Hp),
+                 recurrent = load(at + 3 * l.Hp), dy = load(dh + u), h = load(c.h_row[q] + u);
+        const vf dg = dy * (one() - z) * slope(x.activation, g);
+        store(at, dg);
+        store(at + l.Hp, dy * (h - g) * slope(ra, z));
+        store(at + 2 * l.Hp, dg * recurrent * slope(ra, r));
+        store(at + 3 * l.Hp, dg * r);
+        store(dh + u, dy * z);
+      }
+    }
+  }
+};
+
+struct GruResetBefore {
+  template <bool Keep>
+  SUNHWAN_INLINE void step(const Context& x, int64_t s) {
+    gates(x, s);
+    x.team.sync();  // the candidate needs r * h of every unit
+    candidate<Keep>(x, s);
+  }
+
+  // z and r into their blocks, r * h into the last.
+  SUNHWAN_INLINE void gates(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
+    for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+      const int64_t u = j * kLanes;
+      row_groups<kMostRows<2>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][2], zr[2 * M];
+        for (int r = 0; r < M; ++r) {
+          rows[r] = c.h_row[first + i + r];
+          const float* z = c.z + (first + i + r) * l.ld + u;
+          sum[r][0] = load(z + l.Hp);
+          sum[r][1] = load(z + 2 * l.Hp);
+        }
+        multiply<M, 2>(sum, rows, x.p.H, x.w.recurrent + x.p.H * u * 2);
+        for (int r = 0; r < M; ++r) {
+          zr[r] = sum[r][0];
+          zr[M + r] = sum[r][1];
+        }
+        apply<2 * M>(x.recurrent_activation, zr);
+        for (int r = 0; r < M; ++r) {
+          float* z = c.z + (first + i + r) * l.ld + u;
+          store(z + l.Hp, zr[r]);
+          store(z + 2 * l.Hp, zr[M + r]);
+          store(z + 3 * l.Hp, zr[M + r] * load(rows[r] + u));
+        }
+      });
+    }
+  }
+
+  template <bool Keep>
+  SUNHWAN_INLINE void candidate(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    const float* packed = x.w.recurrent + 2 * x.p.H * l.Hp;  // h's tiles come after those of z r
+    for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+      const int64_t u = j * kLanes;
+      row_groups<kMostRows<1>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][1], g[M];
+        for (int r = 0; r < M; ++r) {
+          const float* z = c.z + (first + i + r) * l.ld;
+          rows[r] = z + 3 * l.Hp;
+          sum[r][0] = load(z + u);
+        }
+        multiply<M, 1>(sum, rows, x.p.H, packed + x.p.H * u);
+        for (int r = 0; r < M; ++r) g[r] = sum[r][0];
+        apply<M>(x.activation, g);
+        for (int r = 0; r < M; ++r) {
+          float* at = c.z + (first + i + r) * l.ld + u;
+          float* h = const_cast<float*>(c.h_row[first + i + r]) + u;
+          const vf z = load(at + l.Hp);
+          store(h + ahead, z * load(h) + (one() - z) * g[r]);
+          if constexpr (Keep) store(at, g[r]);
+        }
+      });
+    }
+  }
+
+  SUNHWAN_INLINE void step_back(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const Gate ra = x.recurrent_activation;
+    const int64_t begin = x.team.begin(l.states.vectors) * kLanes;
+    const int64_t end = x.team.end(l.states.vectors) * kLanes;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
+    for (int64_t q = first; q < first + live; ++q) {
+      float* dh = c.dh + c.live[q] * l.Hp;
+      for (int64_t u = begin; u < end; u += kLanes) {
+        float* at = c.z + q * l.ld + u;
+        const vf g = load(at), z = load(at + l.Hp), dy = load(dh + u), h = load(c.h_row[q] + u);
+        store(at, dy * (one() - z) * slope(x.activation, g));
+        store(at + l.Hp, dy * (h - g) * slope(ra, z));
+        store(dh + u, dy * z);
+      }
+    }
+    x.team.sync();  // d(r h) needs the candidate's gradient of every unit
+    const float* packed = x.w.recurrent_t + 2 * l.Hp * l.Hp;
+    for (int64_t j = x.team.begin(l.states.vectors); j < x.team.end(l.states.vectors); ++j) {
+      const int64_t u = j * kLanes;
+      row_groups<kMostRows<1>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][1];
+        for (int r = 0; r < M; ++r) {
+          rows[r] = c.z + (first + i + r) * l.ld;
+          sum[r][0] = vf{};
+        }
+        multiply<M, 1>(sum, rows, l.Hp, packed + l.Hp * u);
+        for (int r = 0; r < M; ++r) {
+          const int64_t q = first + i + r;
+          float* at = c.z + q * l.ld + u;
+          float* dh = c.dh + c.live[q] * l.Hp + u;
+          const vf reset = load(at + 2 * l.Hp);
+          store(at + 2 * l.Hp, sum[r][0] * load(c.h_row[q] + u) * slope(ra, reset));
+          store(dh, load(dh) + sum[r][0] * reset);
+        }
+      });
+    }
+  }
+};
+
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan

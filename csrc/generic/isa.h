@@ -1,0 +1,134 @@
+// Collects the generic source into one table. Included by each isa_*.cc after it has set
+// SUNHWAN_LANES, SUNHWAN_ISA_NAMESPACE and SUNHWAN_ISA_NAME.
+#pragma once
+
+#include <type_traits>
+
+#include "../kernels.h"
+#include "passes.h"
+
+namespace sunhwan {
+namespace SUNHWAN_ISA_NAMESPACE {
+namespace {
+
+bool resets_before(const Problem& p) { return p.kind == Kind::gru && !p.reset_after; }
+
+GateColumns input_columns(const Problem& p, const Layout& l) {
+  return {p.kernel, p.D, 0, l.gates, true};
+}
+GateColumns recurrent_columns(const Problem& p, const Layout& l) {
+  return {p.recurrent, p.H, 0, resets_before(p) ? 2 : l.gates, false};
+}
+GateColumns candidate_columns(const Problem& p) { return {p.recurrent, p.H, 2, 1, false}; }
+
+int64_t pack_parts(const Problem&, const Layout& l, bool backward) {
+  return 1 + l.units.count + (backward ? l.states.vectors + l.inputs.count : 0);
+}
+
+void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, int64_t part) {
+  if (part == 0) return pack_bias(p, l, w.bias);
+  part -= 1;
+  if (part < l.units.count) {
+    pack_tile(p, l, input_columns(p, l), part, w.kernel);
+    pack_tile(p, l, recurrent_columns(p, l), part, w.recurrent);
+    if (resets_before(p)) {
+      pack_tile(p, l, candidate_columns(p), part, w.recurrent + 2 * p.H * l.Hp);
+    }
+    return;
+  }
+  part -= l.units.count;
+  if (!backward) return;
+  if (part < l.states.vectors) {
+    if (part < l.states.count) {
+      pack_transposed(p, l, recurrent_columns(p, l), l.states, part, w.recurrent_t);
+    }
+    if (resets_before(p)) {  // in panels of one vector
+      const Panels single = Panels::over(p.H, kLanes, 1);
+      pack_transposed(p, l, candidate_columns(p), single, part, w.recurrent_t + 2 * l.Hp * l.Hp);
+    }
+    return;
+  }
+  pack_transposed(p, l, input_columns(p, l), l.inputs, part - l.states.vectors, w.kernel_t);
+}
+
+// Calls run(Cell) for the cell that the problem names.
+template <class Run>
+void with_cell(const Problem& p, Run&& run) {
+  switch (p.kind) {
+    case Kind::simple_rnn:
+      return run(static_cast<SimpleRnn*>(nullptr));
+    case Kind::lstm:
+      return run(static_cast<Lstm*>(nullptr));
+    case Kind::gru:
+      return p.reset_after ? run(static_cast<GruResetAfter*>(nullptr))
+                           : run(static_cast<GruResetBefore*>(nullptr));
+  }
+}
+
+template <class T>
+using Pointee = std::remove_pointer_t<T>;
+
+Context context(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk, Team& team) {
+  return {p, l, w, chunk, team, Gate(p.activation), Gate(p.recurrent_activation)};
+}
+
+void forward(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk, Team& team,
+             const ForwardResult& result) {
+  const Context x = context(p, l, w, chunk, team);
+  with_cell(p, [&](auto* cell) { forward_pass<Pointee<decltype(cell)>>(x, result); });
+}
+
+void backward(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk, Team& team,
+              const BackwardArgs& args, float* sums) {
+  const Context x = context(p, l, w, chunk, team);
+  with_cell(p, [&](auto* cell) { backward_pass<Pointee<decltype(cell)>>(x, args, sums); });
+}
+
+// to[gate(g) * H + u] = sum over slots of from[g * Hp + u].
+void collect_row(const Problem& p, const Layout& l, const float* from, int64_t slots,
+                 bool in_block_order, float* to) {
+  const int64_t stride = l.gradient_size(p);
+  for (int g = 0; g < l.gates; ++g) {
+    float* out = to + (in_block_order ? keras_gate(p.kind, g) : g) * p.H;
+    for (int64_t u = 0; u < p.H; u += kLanes) {
+      vf sum = load(from + g * l.Hp + u);
+      for (int64_t n = 1; n < slots; ++n) sum += load(from + n * stride + g * l.Hp + u);
+      const int64_t left = p.H - u;
+      store_partial(out + u, sum, left < kLanes ? int(left) : kLanes);
+    }
+  }
+}
+
+void collect(const Problem& p, const Layout& l, const float* sums, int64_t slots,
+             const BackwardArgs& args, int64_t row) {
+  const int64_t width = l.gates * l.Hp, columns = l.gates * p.H;
+  const float* from = sums + row * width;
+  if (row < p.D) {
+    if (args.dkernel != nullptr) {
+      collect_row(p, l, from, slots, true, args.dkernel + row * columns);
+    }
+  } else if (row < p.D + p.H) {
+    if (args.drecurrent != nullptr) {
+      collect_row(p, l, from, slots, false, args.drecurrent + (row - p.D) * columns);
+    }
+  } else if (args.dbias != nullptr) {
+    collect_row(p, l, from, slots, true, args.dbias);
+    if (p.has_two_biases()) collect_row(p, l, from + width, slots, false, args.dbias + columns);
+  }
+}
+
+void apply_gate(int gate, const float* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes) {
+    const int count = n - i < kLanes ? int(n - i) : kLanes;
+    store_partial(y + i, apply(Gate(gate), load_partial(x + i, count)), count);
+  }
+}
+
+}  // namespace
+
+extern const Kernels kKernels;
+const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,  pack_parts, pack,
+                          forward,          backward, collect,    apply_gate};
+
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan

@@ -1,0 +1,261 @@
+// A chunk's way through the whole sequence and back.
+#pragma once
+
+#include "gru.h"
+#include "lstm.h"
+#include "simple_rnn.h"
+
+namespace sunhwan {
+namespace SUNHWAN_ISA_NAMESPACE {
+
+// Which blocks of a gate record meet U^T on the way back.
+template <class Cell>
+constexpr int kRecurrentFirst = 0;
+template <>
+constexpr int kRecurrentFirst<GruResetAfter> = 1;
+template <>
+constexpr int kRecurrentFirst<GruResetBefore> = 1;
+template <class Cell>
+constexpr int kRecurrentCount = 1;
+template <>
+constexpr int kRecurrentCount<Lstm> = 4;
+template <>
+constexpr int kRecurrentCount<GruResetAfter> = 3;
+template <>
+constexpr int kRecurrentCount<GruResetBefore> = 2;  // h's part is done in step_back
+
+SUNHWAN_INLINE float* checkpoint(const Context& x, float* all, int64_t n, int state) {
+  const int64_t states = x.p.has_cell_state() ? 2 : 1;
+  return all + (n * states + state) * x.p.B * x.p.H;
+}
+
+// Outputs of the open segment, one row after the other so that each write is to one page.
+SUNHWAN_INLINE void emit_outputs(const Context& x, float* y) {
+  const Chunk& c = x.chunk;
+  const int64_t state = c.rows * x.l.Hp;
+  for (int64_t r = x.team.begin(c.rows); r < x.team.end(c.rows); ++r) {
+    const int64_t row = c.batch_rows[r];
+    float* out = y + (row * x.p.T + c.first) * x.p.H;
+    for (int64_t s = 0; s < c.steps; ++s, out += x.p.H) {
+      const int64_t t = time_of(x.p, c.first + s);
+      if (x.p.zero_output && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) {
+        __builtin_memset(out, 0, x.p.H * sizeof(float));
+      } else {
+        copy_floats(out, c.h + (s + 1) * state + r * x.l.Hp, x.p.H);
+      }
+    }
+  }
+}
+
+template <class Cell>
+void forward_pass(const Context& x, const ForwardResult& result) {
+  Chunk& c = x.chunk;
+  const int64_t state = c.rows * x.l.Hp;
+  const bool has_cell = x.p.has_cell_state();
+  if (x.team.id == 0) {
+    load_state(x, x.p.h0, c.h);
+    if (has_cell) load_state(x, x.p.c0, c.c);
+  }
+  for (int64_t n = 0; n < x.p.segments(); ++n) {
+    if (x.team.id == 0) {
+      open_segment(x, n);
+      if (result.checkpoints != nullptr) {
+        store_state(x, c.h, checkpoint(x, result.checkpoints, n, 0));
+        if (has_cell) store_state(x, c.c, checkpoint(x, result.checkpoints, n, 1));
+      }
+    }
+    x.team.sync();
+    run_steps<Cell, false>(x);
+    if (result.y != nullptr) emit_outputs(x, result.y);
+    x.team.sync();
+    if (x.team.id == 0) {
+      copy_floats(c.h, c.h + c.steps * state, state);
+      if (has_cell) copy_floats(c.c, c.c + c.steps * state, state);
+    }
+  }
+  if (x.team.id == 0) {
+    store_state(x, c.h, result.h);
+    if (has_cell) store_state(x, c.c, result.c);
+  }
+}
+
+// dh += dy of one step, for all rows whose output was not a constant zero.
+SUNHWAN_INLINE void add_output_gradient(const Context& x, const float* dy, int64_t s) {
+  const Chunk& c = x.chunk;
+  const int64_t begin = x.team.begin(x.l.states.vectors) * kLanes;
+  const int64_t end = x.team.end(x.l.states.vectors) * kLanes;
+  const int64_t t = time_of(x.p, c.first + s);
+  for (int64_t r = 0; r < c.rows; ++r) {
+    const int64_t row = c.batch_rows[r];
+    if (x.p.zero_output && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) continue;
+    const float* from = dy + (row * x.p.T + c.first + s) * x.p.H;
+    float* dh = c.dh + r * x.l.Hp;
+    for (int64_t u = begin; u < end; u += kLanes) {
+      store(dh + u, load(dh + u) + load_columns(from, u, x.p.H));
+    }
+  }
+}
+
+// dh += gate gradients times U^T, for the live rows of step s.
+template <class Cell>
+SUNHWAN_INLINE void state_gradient(const Context& x, int64_t s) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
+  constexpr int64_t kCount = kRecurrentCount<Cell>;
+  for (int64_t j = x.team.begin(l.states.count); j < x.team.end(l.states.count); ++j) {
+    const int64_t u = l.states.begin(j) * kLanes;
+    const float* panel = x.w.recurrent_t + kCount * l.Hp * u;
+    with_const<4>(l.states.width(j), [&](auto n) __attribute__((always_inline)) {
+      constexpr int N = decltype(n)::value;
+      row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        float* out[M];
+        vf sum[M][N];
+        for (int r = 0; r < M; ++r) {
+          const int64_t q = first + i + r;
+          rows[r] = c.z + q * l.ld + kRecurrentFirst<Cell> * l.Hp;
+          out[r] = c.dh + c.live[q] * l.Hp + u;
+          for (int v = 0; v < N; ++v) sum[r][v] = load(out[r] + v * kLanes);
+        }
+        multiply<M, N>(sum, rows, kCount * l.Hp, panel);
+        for (int r = 0; r < M; ++r)
+          for (int v = 0; v < N; ++v) store(out[r] + v * kLanes, sum[r][v]);
+      });
+    });
+  }
+}
+
+// dx of the open segment; zero where a step was skipped.
+SUNHWAN_INLINE void input_gradient(const Context& x, float* dx) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t row_steps = c.offset[c.steps];
+  if (x.team.id == 0 && row_steps < c.steps * c.rows) {
+    for (int64_t r = 0; r < c.rows; ++r) {
+      for (int64_t s = 0; s < c.steps; ++s) {
+        const int64_t cell = c.batch_rows[r] * x.p.T + time_of(x.p, c.first + s);
+        if (!x.p.mask[cell]) __builtin_memset(dx + cell * x.p.D, 0, x.p.D * sizeof(float));
+      }
+    }
+  }
+  for (int64_t j = x.team.begin(l.inputs.count); j < x.team.end(l.inputs.count); ++j) {
+    const int64_t d = l.inputs.begin(j) * kLanes;
+    const float* panel = x.w.kernel_t + l.gates * l.Hp * d;
+    with_const<4>(l.inputs.width(j), [&](auto n) __attribute__((always_inline)) {
+      constexpr int N = decltype(n)::value;
+      row_groups<kMostRows<N>>(row_steps, [&](auto m, int64_t q) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][N] = {};
+        for (int r = 0; r < M; ++r) rows[r] = c.z + (q + r) * l.ld;
+        multiply<M, N>(sum, rows, l.gates * l.Hp, panel);
+        for (int r = 0; r < M; ++r) {
+          float* out = dx + (c.x_row[q + r] - x.p.x) + d;
+          for (int v = 0; v < N; ++v) {
+            const int64_t left = x.p.D - d - v * kLanes;
+            store_partial(out + v * kLanes, sum[r][v], left < kLanes ? int(left) : kLanes);
+          }
+        }
+      });
+    });
+  }
+}
+
+// sums[i][column ...] += a[q][i] * z[q][block column ...] over the segment, `rows` rows of sums and
+// `vectors` vectors of columns, this thread's part of the columns.
+SUNHWAN_INLINE void weight_gradient(const Context& x, const float* const* a, int64_t rows,
+                                    const float* z, int64_t vectors, float* sums) {
+  const Layout& l = x.l;
+  const int64_t row_steps = x.chunk.offset[x.chunk.steps], ldo = l.gates * l.Hp;
+  const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
+  const int64_t panels = (end - begin + 3) / 4;
+  for (int64_t j = 0; j < panels; ++j) {
+    const int64_t v = begin + (end - begin) * j / panels;
+    const int64_t width = begin + (end - begin) * (j + 1) / panels - v;
+    with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
+      constexpr int N = decltype(n)::value;
+      row_groups<kMostRows<N>>(rows, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        multiply_transposed<decltype(m)::value, N>(a, i, z + v * kLanes, l.ld, row_steps,
+                                                   sums + i * ldo + v * kLanes, ldo);
+      });
+    });
+  }
+}
+
+// sums[column] += z[q][column] over the segment.
+SUNHWAN_INLINE void bias_gradient(const Context& x, const float* z, float* sums) {
+  const Layout& l = x.l;
+  const int64_t row_steps = x.chunk.offset[x.chunk.steps], vectors = l.gates * l.states.vectors;
+  const int64_t begin = x.team.begin(vectors) * kLanes, end = x.team.end(vectors) * kLanes;
+  for (int64_t q = 0; q < row_steps; ++q, z += l.ld) {
+    for (int64_t u = begin; u < end; u += kLanes) store(sums + u, load(sums + u) + load(z + u));
+  }
+}
+
+// `sums`: dW [D], dU [H], then two bias rows, each row gates * Hp wide (layout.h). dU's columns and
+// the second bias row are in Keras's order of gates, the others in the blocks'.
+template <class Cell>
+SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g, float* sums) {
+  const Layout& l = x.l;
+  Chunk& c = x.chunk;
+  const int64_t vectors = l.states.vectors, width = l.gates * l.Hp;
+  if (g.dkernel != nullptr) weight_gradient(x, c.x_row, x.p.D, c.z, l.gates * vectors, sums);
+  if (g.drecurrent != nullptr) {
+    float* du = sums + x.p.D * width;
+    weight_gradient(x, c.h_row, x.p.H, c.z + kRecurrentFirst<Cell> * l.Hp,
+                    kRecurrentCount<Cell> * vectors, du);
+    if constexpr (kRecurrentFirst<Cell> == 1 && kRecurrentCount<Cell> == 2) {
+      // Reset before: the candidate's weights saw r * h, kept in the last block.
+      x.team.sync();
+      if (x.team.id == 0) {
+        for (int64_t q = 0; q < c.offset[c.steps]; ++q) c.h_row[q] = c.z + q * l.ld + 3 * l.Hp;
+      }
+      x.team.sync();
+      weight_gradient(x, c.h_row, x.p.H, c.z, vectors, du + 2 * l.Hp);
+    }
+  }
+  if (g.dbias != nullptr) {
+    float* db = sums + (x.p.D + x.p.H) * width;
+    bias_gradient(x, c.z, db);
+    if (x.p.has_two_biases()) bias_gradient(x, c.z + l.Hp, db + width);
+  }
+}
+
+template <class Cell>
+void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
+  Chunk& c = x.chunk;
+  const bool has_cell = x.p.has_cell_state();
+  if (x.team.id == 0) {
+    load_state(x, g.dh, c.dh);
+    if (has_cell) load_state(x, g.dc, c.dc);
+  }
+  for (int64_t n = x.p.segments() - 1; n >= 0; --n) {
+    if (x.team.id == 0) {
+      float* from = const_cast<float*>(g.checkpoints);
+      load_state(x, checkpoint(x, from, n, 0), c.h);
+      if (has_cell) load_state(x, checkpoint(x, from, n, 1), c.c);
+      open_segment(x, n);
+    }
+    x.team.sync();
+    run_steps<Cell, true>(x);
+    for (int64_t s = c.steps - 1; s >= 0; --s) {
+      if (g.dy != nullptr) add_output_gradient(x, g.dy, s);
+      Cell::step_back(x, s);
+      x.team.sync();
+      state_gradient<Cell>(x, s);
+      x.team.sync();
+    }
+    parameter_gradients<Cell>(x, g, sums);
+    if (g.dx != nullptr) input_gradient(x, g.dx);
+    x.team.sync();
+  }
+  if (x.team.id == 0) {
+    store_state(x, c.dh, g.dh0);
+    if (has_cell) store_state(x, c.dc, g.dc0);
+  }
+}
+
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan

@@ -1,0 +1,131 @@
+// What forward and backward share: opening a segment, the input product, the steps of a segment.
+#pragma once
+
+#include "../chunk.h"
+#include "../threads.h"
+#include "gates.h"
+#include "pack.h"
+#include "tile.h"
+
+namespace sunhwan {
+namespace SUNHWAN_ISA_NAMESPACE {
+
+// Everything a step function needs to know; one for each thread of a team.
+struct Context {
+  const Problem& p;
+  const Layout& l;
+  const Weights& w;
+  Chunk& chunk;
+  Team& team;
+  Gate activation, recurrent_activation;
+};
+
+SUNHWAN_INLINE int64_t time_of(const Problem& p, int64_t step) {
+  return p.go_backwards ? p.T - 1 - step : step;
+}
+
+SUNHWAN_INLINE void copy_floats(float* to, const float* from, int64_t n) {
+  __builtin_memcpy(to, from, n * sizeof(float));
+}
+
+// A state of the batch, float[B, H] (null: zeros), into the chunk's padded rows. One thread.
+SUNHWAN_INLINE void load_state(const Context& x, const float* from, float* to) {
+  for (int64_t r = 0; r < x.chunk.rows; ++r, to += x.l.Hp) {
+    const float* row = from == nullptr ? nullptr : from + x.chunk.batch_rows[r] * x.p.H;
+    for (int64_t u = 0; u < x.l.Hp; u += kLanes) {
+      store(to + u, row == nullptr ? vf{} : load_columns(row, u, x.p.H));
+    }
+  }
+}
+
+SUNHWAN_INLINE void store_state(const Context& x, const float* from, float* to) {
+  if (to == nullptr) return;
+  for (int64_t r = 0; r < x.chunk.rows; ++r, from += x.l.Hp) {
+    copy_floats(to + x.chunk.batch_rows[r] * x.p.H, from, x.p.H);
+  }
+}
+
+// Lists the live row-steps of segment n. One thread.
+SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
+  Chunk& c = x.chunk;
+  c.first = n * x.p.segment;
+  c.steps = x.p.T - c.first < x.p.segment ? x.p.T - c.first : x.p.segment;
+  int64_t q = 0;
+  for (int64_t s = 0; s < c.steps; ++s) {
+    c.offset[s] = q;
+    const int64_t t = time_of(x.p, c.first + s);
+    for (int64_t r = 0; r < c.rows; ++r) {
+      const int64_t cell = c.batch_rows[r] * x.p.T + t;
+      if (x.p.mask != nullptr && !x.p.mask[cell]) continue;
+      c.live[q] = int32_t(r);
+      c.x_row[q] = x.p.x + cell * x.p.D;
+      c.h_row[q] = c.h + (s * c.rows + r) * x.l.Hp;
+      ++q;
+    }
+  }
+  c.offset[c.steps] = q;
+}
+
+// z[q] = W x[q] + b for the live row-steps of the segment, this thread's unit tiles.
+SUNHWAN_INLINE void input_product(const Context& x) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t row_steps = c.offset[c.steps];
+  // A tile is `gates` blocks of one vector each, or one block (SimpleRNN) of up to 4 vectors.
+  const int64_t stride = l.gates == 1 ? kLanes : l.Hp;
+  for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+    const int64_t begin = l.units.begin(j), width = l.units.width(j) * l.gates;
+    const float* panel = x.w.kernel + x.p.D * begin * kLanes * l.gates;
+    const float* bias = x.w.bias + begin * kLanes;
+    with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
+      constexpr int N = decltype(n)::value;
+      row_groups<kMostRows<N>>(row_steps, [&](auto m, int64_t q) __attribute__((always_inline)) {
+        constexpr int M = decltype(m)::value;
+        const float* rows[M];
+        vf sum[M][N];
+        for (int r = 0; r < M; ++r) rows[r] = c.x_row[q + r];
+        for (int g = 0; g < N; ++g) {
+          const vf b = load(bias + g * stride);
+          for (int r = 0; r < M; ++r) sum[r][g] = b;
+        }
+        multiply<M, N>(sum, rows, x.p.D, panel);
+        for (int r = 0; r < M; ++r)
+          for (int g = 0; g < N; ++g)
+            store(c.z + (q + r) * l.ld + begin * kLanes + g * stride, sum[r][g]);
+      });
+    });
+  }
+}
+
+// Rows that skip step s keep their state. Shared among the team by row.
+SUNHWAN_INLINE void carry_over(const Context& x, int64_t s) {
+  Chunk& c = x.chunk;
+  const int64_t begin = c.offset[s], end = c.offset[s + 1];
+  if (end - begin == c.rows) return;
+  const int64_t state = c.rows * x.l.Hp;
+  int64_t q = begin;
+  for (int64_t r = 0; r < c.rows; ++r) {
+    if (q < end && c.live[q] == r) {
+      ++q;
+      continue;
+    }
+    if (r % x.team.size != x.team.id) continue;
+    const int64_t at = s * state + r * x.l.Hp;
+    copy_floats(c.h + at + state, c.h + at, x.l.Hp);
+    if (x.p.has_cell_state()) copy_floats(c.c + at + state, c.c + at, x.l.Hp);
+  }
+}
+
+// All steps of the open segment. With Keep the gate records stay, for going back.
+template <class Cell, bool Keep>
+SUNHWAN_INLINE void run_steps(const Context& x) {
+  input_product(x);
+  for (int64_t s = 0; s < x.chunk.steps; ++s) {
+    Cell::template step<Keep>(x, s);
+    carry_over(x, s);
+    x.team.sync();
+  }
+}
+
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan

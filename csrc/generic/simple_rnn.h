@@ -1,0 +1,59 @@
+// SimpleRNN (Elman 1990): h' = f(W x + U h + b).
+#pragma once
+
+#include "segment.h"
+
+namespace sunhwan {
+namespace SUNHWAN_ISA_NAMESPACE {
+
+struct SimpleRnn {
+  template <bool Keep>  // nothing to keep: the slope follows from h'
+  SUNHWAN_INLINE void step(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+      const int64_t begin = l.units.begin(j) * kLanes;
+      const float* panel = x.w.recurrent + x.p.H * begin;
+      with_const<4>(l.units.width(j), [&](auto n) __attribute__((always_inline)) {
+        constexpr int N = decltype(n)::value;
+        row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
+          constexpr int M = decltype(m)::value;
+          const float* rows[M];
+          vf sum[M][N];
+          for (int r = 0; r < M; ++r) {
+            rows[r] = c.h_row[first + i + r];
+            const float* z = c.z + (first + i + r) * l.ld + begin;
+            for (int v = 0; v < N; ++v) sum[r][v] = load(z + v * kLanes);
+          }
+          multiply<M, N>(sum, rows, x.p.H, panel);
+          for (int r = 0; r < M; ++r) {
+            apply<N>(x.activation, sum[r]);
+            float* next = const_cast<float*>(rows[r]) + ahead + begin;
+            for (int v = 0; v < N; ++v) store(next + v * kLanes, sum[r][v]);
+          }
+        });
+      });
+    }
+  }
+
+  // dh of live rows becomes the gradient of the gate sums, in z; what flows on directly is 0.
+  SUNHWAN_INLINE void step_back(const Context& x, int64_t s) {
+    const Layout& l = x.l;
+    const Chunk& c = x.chunk;
+    const int64_t begin = x.team.begin(l.states.vectors) * kLanes;
+    const int64_t end = x.team.end(l.states.vectors) * kLanes;
+    for (int64_t q = c.offset[s]; q < c.offset[s + 1]; ++q) {
+      const float* h = c.h_row[q] + c.rows * l.Hp;
+      float* dh = c.dh + c.live[q] * l.Hp;
+      float* z = c.z + q * l.ld;
+      for (int64_t u = begin; u < end; u += kLanes) {
+        store(z + u, load(dh + u) * slope(x.activation, load(h + u)));
+        store(dh + u, vf{});
+      }
+    }
+  }
+};
+
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan

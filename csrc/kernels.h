@@ -1,0 +1,47 @@
+// The table of functions that each instruction set offers, and the choice among them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "chunk.h"
+#include "layout.h"
+#include "problem.h"
+#include "threads.h"
+
+namespace sunhwan {
+
+struct Kernels {
+  const char* name;  // as SUNHWAN_ISA names it
+  int64_t lanes;     // floats in a vector
+
+  // Part `part` of 0 .. pack_parts(...)-1 of packing the weights; parts are independent.
+  int64_t (*pack_parts)(const Problem&, const Layout&, bool backward);
+  void (*pack)(const Problem&, const Layout&, const Weights&, bool backward, int64_t part);
+
+  // One chunk through the sequence. All members of a team call with the same arguments. `sums`:
+  // gradient_size floats that this team alone adds to.
+  void (*forward)(const Problem&, const Layout&, const Weights&, Chunk&, Team&,
+                  const ForwardResult&);
+  void (*backward)(const Problem&, const Layout&, const Weights&, Chunk&, Team&,
+                   const BackwardArgs&, float* sums);
+
+  // Row `row` (of D + H + 1) of the parameters' gradients: adds the `slots` sums in order, writes
+  // Keras's layout.
+  void (*collect)(const Problem&, const Layout&, const float* sums, int64_t slots,
+                  const BackwardArgs&, int64_t row);
+
+  // y[i] = gate(x[i]), for tests of accuracy.
+  void (*apply_gate)(int gate, const float* x, float* y, int64_t n);
+};
+
+// Instruction sets that were built and that this processor and operating system can run, best first.
+// Never empty.
+const std::vector<const Kernels*>& available_kernels();
+
+// The one in use: the best, or what SUNHWAN_ISA names. Null with a reason in `error` if that one
+// cannot run here.
+const Kernels* active_kernels(std::string* error);
+
+}  // namespace sunhwan

@@ -1,0 +1,81 @@
+// Where everything lies in the engine's scratch memory, for one problem and one vector width.
+//
+// All sizes are in floats. `Hp` is H rounded up to whole vectors; lanes beyond H hold finite values
+// that no result depends on. A *row-step* is one live (row, step) pair of a segment; its gate record
+// is `ld` floats: `blocks` blocks of Hp.
+//
+//   SimpleRNN          [h]
+//   LSTM               [i f c o | tanh(c)]
+//   GRU, reset after   [h z r | recurrent part of h]
+//   GRU, reset before  [h z r | r * h]
+//
+// GRU puts h first so that what meets W^T (h z r) and what meets U^T (z r e) are both contiguous.
+#pragma once
+
+#include <cstdint>
+
+#include "problem.h"
+
+namespace sunhwan {
+
+// The columns of a matrix, in whole vectors, cut into panels of nearly equal width.
+// A packed panel j of a matrix of K rows starts at K * begin(j) * lanes floats.
+struct Panels {
+  int64_t vectors = 0;  // in all
+  int64_t count = 0;    // panels
+
+  static Panels over(int64_t columns, int64_t lanes, int64_t widest) {
+    Panels p;
+    p.vectors = (columns + lanes - 1) / lanes;
+    p.count = (p.vectors + widest - 1) / widest;
+    return p;
+  }
+  int64_t begin(int64_t j) const { return vectors * j / count; }
+  int64_t width(int64_t j) const { return begin(j + 1) - begin(j); }
+};
+
+struct Layout {
+  int64_t lanes, segment, rows;  // segment: steps at most; rows: of one chunk at most
+  int gates, blocks;
+  Panels units;   // unit tiles: each of one vector of every gate (SimpleRNN: of up to 4 vectors)
+  Panels states;  // columns of U^T
+  Panels inputs;  // columns of W^T
+  int64_t Hp, Dp, ld;
+
+  static Layout of(const Problem& p, int64_t lanes, int64_t rows) {
+    Layout l;
+    l.lanes = lanes;
+    l.rows = rows;
+    l.segment = p.segment < p.T ? p.segment : (p.T > 0 ? p.T : 1);
+    l.gates = gate_count(p.kind);
+    l.blocks = l.gates + (p.kind == Kind::simple_rnn ? 0 : 1);
+    l.units = Panels::over(p.H, lanes, p.kind == Kind::simple_rnn ? 4 : 1);
+    l.states = Panels::over(p.H, lanes, 4);
+    l.inputs = Panels::over(p.D, lanes, 4);
+    l.Hp = l.states.vectors * lanes;
+    l.Dp = l.inputs.vectors * lanes;
+    l.ld = l.blocks * l.Hp;
+    return l;
+  }
+
+  // Packed weights: written once a call, then only read, by every thread.
+  int64_t kernel_size(const Problem& p) const { return p.D * gates * Hp; }
+  int64_t recurrent_size(const Problem& p) const { return p.H * gates * Hp; }
+  int64_t bias_size() const { return 2 * gates * Hp; }
+  int64_t kernel_t_size() const { return gates * Hp * Dp; }
+  int64_t recurrent_t_size() const { return gates * Hp * Hp; }
+
+  // Gradient sums of one slot: dW[D], dU[H] and two bias rows, each row gates * Hp wide.
+  int64_t gradient_size(const Problem& p) const { return (p.D + p.H + 2) * gates * Hp; }
+};
+
+// Packed weights of a call. `kernel_t` and `recurrent_t` only for backward.
+struct Weights {
+  float* kernel;       // tiles of W: [D][gate][lane] each
+  float* recurrent;    // tiles of U: [H][gate][lane] each
+  float* bias;         // [2][gates * Hp]: input and recurrent bias rows
+  float* kernel_t;     // panels of W^T, K = gates * Hp
+  float* recurrent_t;  // panels of U^T, K = gates * Hp
+};
+
+}  // namespace sunhwan

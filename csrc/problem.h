@@ -1,0 +1,64 @@
+// What a caller asks of the engine. Plain structs: no templates, nothing that depends on the
+// instruction set, so every part of the engine may include this file.
+//
+// Sizes: B rows of the batch, T steps, D input features, H units, G gates. All tensors are float32,
+// row-major and contiguous. Inputs are never written, outputs never read, and no output may overlap
+// an input or another output.
+#pragma once
+
+#include <cstdint>
+
+namespace sunhwan {
+
+enum class Kind : int { simple_rnn = 0, lstm = 1, gru = 2 };
+
+// The gates of a kind: 1 (h), 4 (i f c o), 3 (z r h); Keras's column order.
+inline int gate_count(Kind kind) {
+  return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1;
+}
+
+struct Problem {
+  Kind kind;
+  int activation;            // generic/gates.h: Gate, of the candidate (and of an LSTM's cell)
+  int recurrent_activation;  // of i f o, or z r
+  bool reset_after;          // GRU: the reset gate acts after the recurrent product
+  bool go_backwards;         // steps run from T-1 to 0; outputs stay in order of processing
+  bool zero_output;          // outputs of masked steps are 0 instead of the state carried over
+  int64_t B, T, D, H;
+  int64_t segment;  // steps between two state checkpoints, >= 1
+
+  const float* x;           // [B, T, D]
+  const unsigned char* mask;  // [B, T], 0 = step is skipped; null: no step is
+  const float* kernel;      // [D, G*H]
+  const float* recurrent;   // [H, G*H]
+  const float* bias;        // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
+  const float* h0;          // [B, H]
+  const float* c0;          // [B, H] for an LSTM, else null
+
+  int64_t segments() const { return T == 0 ? 0 : (T + segment - 1) / segment; }
+  bool has_cell_state() const { return kind == Kind::lstm; }
+  bool has_two_biases() const { return kind == Kind::gru && reset_after; }
+};
+
+struct ForwardResult {
+  float* y;            // [B, T, H] every output, in order of processing; null: not written
+  float* h;            // [B, H] last state
+  float* c;            // [B, H] last cell state of an LSTM, else null
+  float* checkpoints;  // [segments, states, B, H] states before each segment; null: not written
+};
+
+struct BackwardArgs {
+  const float* checkpoints;  // as forward wrote them
+  const float* dy;           // [B, T, H]; null: outputs had no influence
+  const float* dh;           // [B, H] gradient of the last state
+  const float* dc;           // [B, H] for an LSTM, else null
+  // Each result may be null: not wanted, never computed.
+  float* dx;          // [B, T, D]
+  float* dkernel;     // [D, G*H]
+  float* drecurrent;  // [H, G*H]
+  float* dbias;       // as Problem::bias
+  float* dh0;         // [B, H]
+  float* dc0;         // [B, H]
+};
+
+}  // namespace sunhwan

@@ -1,0 +1,52 @@
+"""Recurrent networks that are fast on the machine you have and easy on the data you have.
+
+>>> import sunhwan
+>>> from sunhwan.layers import LSTM              # in place of keras.layers.LSTM
+>>> [line.is_fused for line in sunhwan.explain(LSTM(32, activation="selu"))]
+[False]
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.metadata import version as _version
+from pathlib import Path
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that holds it (the module itself where they are the same). Loaded on
+# first use, so that `sunhwan --help` need not wait for JAX.
+_HOMES = {
+    "datasets": "sunhwan.data.datasets",
+    "engine": "sunhwan.engine",
+    "explain": "sunhwan.layers",
+    "layers": "sunhwan.layers",
+    "keras": "sunhwan.keras",
+}
+__all__ = ["__version__", *_HOMES]
+
+
+def _default_to_jax() -> None:
+    """Choose JAX where the user has not chosen: Keras would ask for TensorFlow."""
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    if "keras" not in sys.modules and not (home / "keras.json").exists():
+        os.environ.setdefault("KERAS_BACKEND", "jax")
+
+
+_default_to_jax()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'sunhwan' has no attribute {name!r}")
+    home = importlib.import_module(_HOMES[name])
+    if name == _HOMES[name].rpartition(".")[2]:
+        return home
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,76 @@
+"""Rows of a table by id: by kernel where there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from sunhwan.engine.recurrence import why_plain
+from sunhwan.errors import ShapeError
+
+Array = jax.Array
+
+
+def embedding_lookup(table: Any, ids: Any) -> Array:
+    """Return ``table[ids]``.
+
+    Parameters
+    ----------
+    table
+        ``float[V, D]``.
+    ids
+        Integers of any shape ``[B, ...]`` in ``0 .. V-1``.
+
+    Returns
+    -------
+    float[B, ..., D]
+        Gradients flow to the table: a sum for each row, in order of appearance.
+
+    Raises
+    ------
+    ShapeError
+        If the table is not a matrix or the ids are not integers.
+    jax.errors.JaxRuntimeError
+        When it runs, if an id is outside the table; names the id, its row and its step.
+
+    Examples
+    --------
+    >>> embedding_lookup(jnp.eye(3), jnp.array([[2, 0]])).tolist()
+    [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
+    """
+    table, ids = jnp.asarray(table), jnp.asarray(ids)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ShapeError(f"`table` must have shape (V, D) with both >= 1, received {table.shape}")
+    if not jnp.issubdtype(ids.dtype, jnp.integer):
+        raise ShapeError(f"`ids` must be integers, received {ids.dtype.name}")
+    flat = ids.reshape(-1).astype(jnp.int32)
+    steps = ids.shape[-1] if ids.ndim > 1 else 1
+    if why_plain(table.dtype):
+        rows = _plain_lookup(table, flat, steps)
+    else:
+        from sunhwan.engine.embedding_primitives import lookup
+
+        rows = lookup(table, flat, steps)
+    return rows.reshape(*ids.shape, table.shape[1])
+
+
+def _plain_lookup(table: Array, ids: Array, steps: int) -> Array:
+    size = table.shape[0]
+    if not jax.config.jax_disable_jit and ids.size:
+        wrong = (ids < 0) | (ids >= size)
+        jax.lax.cond(
+            wrong.any(),
+            lambda: jax.debug.callback(_report, ids, jnp.argmax(wrong), size, steps),
+            lambda: None,
+        )
+    return jnp.take(table, ids, axis=0)
+
+
+def _report(ids: Any, position: Any, size: int, steps: int) -> None:
+    row, step = divmod(int(position), int(steps))
+    raise ShapeError(
+        f"embedding id {int(ids[position])} in row {row}, step {step} of the batch is outside the "
+        f"table, whose ids are 0 to {int(size) - 1}"
+    )

@@ -1,0 +1,98 @@
+"""The compiled kernels as Python sees them: whether they are there, which run, and their handlers."""
+
+from __future__ import annotations
+
+import functools
+import os
+from types import ModuleType
+
+from sunhwan.errors import KernelError, UsageError
+
+_HOW_TO_BUILD = (
+    "install a C++ compiler (Debian, Ubuntu: `apt-get install g++`; Fedora: `dnf install gcc-c++`) "
+    "and install sunhwan again from its source"
+)
+
+
+@functools.cache
+def _load() -> tuple[ModuleType | None, str]:
+    """Return the extension module, or None and the reason."""
+    if os.environ.get("SUNHWAN_ISA") == "none":
+        return None, "SUNHWAN_ISA=none switches the kernels off"
+    try:
+        from sunhwan.engine import _kernels
+    except ModuleNotFoundError as error:
+        if error.name != "sunhwan.engine._kernels":
+            raise
+        return None, "the kernels were not built"
+    try:
+        _kernels.active()
+    except RuntimeError as error:
+        raise KernelError(str(error)) from error
+    import jax
+
+    for name, handler in _kernels.registrations().items():
+        jax.ffi.register_ffi_target(name, handler, platform="cpu")
+    return _kernels, ""
+
+
+def available() -> bool:
+    """Return True if the kernels are built and not switched off.
+
+    Raises
+    ------
+    KernelError
+        If ``SUNHWAN_ISA`` names an instruction set that cannot run here.
+    """
+    return _load()[0] is not None
+
+
+def why_missing() -> str:
+    """Return why the kernels are not available, or an empty string if they are."""
+    return _load()[1]
+
+
+def how_to_get() -> str:
+    """Return what a person can do to get the kernels."""
+    if os.environ.get("SUNHWAN_ISA") == "none":
+        return "unset SUNHWAN_ISA"
+    return _HOW_TO_BUILD
+
+
+def module() -> ModuleType:
+    """Return the extension module.
+
+    Raises
+    ------
+    KernelError
+        If it is missing.
+    """
+    found, reason = _load()
+    if found is None:
+        raise KernelError(f"the compiled kernels are missing: {reason}", hint=how_to_get())
+    return found
+
+
+def active_isa() -> str:
+    """Return the instruction set in use, such as ``"avx512"``."""
+    name: str = module().active()
+    return name
+
+
+def available_isas() -> list[str]:
+    """Return the instruction sets that were built and can run on this machine, best first."""
+    names: list[str] = module().available()
+    return names
+
+
+def check_threads() -> None:
+    """Check ``SUNHWAN_THREADS``, which the kernels read themselves.
+
+    Raises
+    ------
+    UsageError
+        If it is set to something that is not a number of at least 1.
+    """
+    text = os.environ.get("SUNHWAN_THREADS")
+    if text is not None and not (text.isdigit() and int(text) >= 1):
+        raise UsageError(f"SUNHWAN_THREADS must be a whole number of at least 1, received {text!r}")

@@ -1,0 +1,128 @@
+"""Checks of everything handed to the reference: each array's rank, size and dtype by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sunhwan.engine.cell import Cell
+from sunhwan.engine.recurrences import Array, Weights
+from sunhwan.errors import ShapeError
+
+#: an axis per entry: its name, and its length where that is already known
+Shape = dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Checked arrays of one call; the bias is zero and ``has_bias`` False where none was given."""
+
+    x: Array
+    weights: Weights
+    has_bias: bool
+    initial_state: tuple[Array, ...]
+    mask: NDArray[np.bool_]
+
+
+def check_inputs(
+    cell: Cell,
+    x: ArrayLike,
+    kernel: ArrayLike,
+    recurrent_kernel: ArrayLike,
+    bias: ArrayLike | None,
+    initial_state: Sequence[ArrayLike] | None,
+    mask: ArrayLike | None,
+) -> Inputs:
+    """Return the arguments of `sunhwan.engine.reference.forward` as float64 arrays that fit.
+
+    Raises
+    ------
+    ShapeError
+        Naming the first argument that does not fit, what was expected and what came.
+    """
+    x = as_float64("x", x, {"B": None, "T": None, "D": None})
+    B, T, D = x.shape
+    recurrent_kernel = as_float64("recurrent_kernel", recurrent_kernel, {"H": None, "G*H": None})
+    H = len(recurrent_kernel)
+    columns = len(cell.gates) * H
+    has_rows = len(cell.bias_shape(H)) == 2
+    bias_shape: Shape = {"rows": 2, "G*H": columns} if has_rows else {"G*H": columns}
+    weights = Weights(
+        kernel=as_float64("kernel", kernel, {"D": D, "G*H": columns}),
+        recurrent_kernel=as_float64("recurrent_kernel", recurrent_kernel, {"H": H, "G*H": columns}),
+        bias=np.zeros(cell.bias_shape(H)) if bias is None else as_float64("bias", bias, bias_shape),
+    )
+    return Inputs(
+        x=x,
+        weights=weights,
+        has_bias=bias is not None,
+        initial_state=check_states("initial_state", initial_state, cell, B, H),
+        mask=_check_mask(mask, B, T),
+    )
+
+
+def check_states(
+    name: str, states: Sequence[ArrayLike] | None, cell: Cell, B: int, H: int
+) -> tuple[Array, ...]:
+    """Return one float64[B, H] per state of ``cell``: zeros where ``states`` is None.
+
+    Raises
+    ------
+    ShapeError
+        If there are too few or too many, or one has another shape.
+    """
+    if states is None:
+        return tuple(np.zeros((B, H)) for _ in range(cell.states))
+    if not isinstance(states, (tuple, list)) or len(states) != cell.states:
+        kind = type(states).__name__
+        came = f"{kind} of {len(states)}" if isinstance(states, (tuple, list)) else kind
+        raise ShapeError(
+            f"`{name}` of a {cell.kind} must be a tuple of {cell.states} array(s), received {came}",
+            hint=f"pass {'(h, c)' if cell.states == 2 else '(h,)'}",
+        )
+    return tuple(
+        as_float64(f"{name}[{n}]", state, {"B": B, "H": H}) for n, state in enumerate(states)
+    )
+
+
+def as_float64(name: str, value: ArrayLike, shape: Shape) -> Array:
+    """Return ``value`` as a new float64 array with the axes of ``shape``; None takes any length.
+
+    Raises
+    ------
+    ShapeError
+        If rank, size or dtype differ.
+
+    Examples
+    --------
+    >>> as_float64("x", [[1, 2]], {"B": None, "D": 2})
+    array([[1., 2.]])
+    """
+    array = np.asarray(value)
+    if array.dtype.kind in "OSUMmc":
+        raise ShapeError(f"`{name}` must hold real numbers, received dtype {array.dtype}")
+    lengths = list(shape.values())
+    if array.ndim != len(lengths) or any(
+        wanted not in (None, came) for wanted, came in zip(lengths, array.shape, strict=True)
+    ):
+        known = ", ".join(f"{axis} = {size}" for axis, size in shape.items() if size is not None)
+        form = f"[{', '.join(shape)}]" + (f" with {known}" if known else "")
+        raise ShapeError(f"`{name}` must have shape {form}, received {array.shape}")
+    return array.astype(np.float64)
+
+
+def _check_mask(mask: ArrayLike | None, B: int, T: int) -> NDArray[np.bool_]:
+    """Return the mask as bool[B, T], all True where there is none."""
+    if mask is None:
+        return np.ones((B, T), dtype=bool)
+    array = np.asarray(mask)
+    if array.dtype != np.bool_ or array.shape != (B, T):
+        raise ShapeError(
+            f"`mask` must be bool[B, T] with B = {B}, T = {T}, "
+            f"received {array.dtype} of shape {array.shape}",
+            hint="True keeps a step, False skips it; `ids != 0` makes such a mask",
+        )
+    return array.copy()

@@ -1,0 +1,157 @@
+"""Running a kernel on each device's own part of the batch.
+
+Without this, XLA would gather the whole batch onto every device before a custom call. Gradients of
+what all rows share (weights) are summed over the devices.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+from jax._src.dispatch import prim_requires_devices_during_lowering
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.extend.core import Primitive
+from jax.interpreters import mlir
+from jax.sharding import NamedSharding, PartitionSpec
+
+_STATIC = ("names", "options", "results")
+
+
+def shard_over_batch(run: Callable[..., Any], batch_axis: Mapping[str, int]) -> Callable[..., Any]:
+    """Return ``run`` made to keep a sharded batch where it is.
+
+    Parameters
+    ----------
+    run
+        ``run(*operands, names, options, results) -> list of results``.
+    batch_axis
+        Which axis of a tensor is the batch, by its name; a name that is missing has none.
+    """
+
+    @functools.cache
+    def partitioned(names: tuple[str, ...], options: Any, results: tuple[str, ...]) -> Any:
+        params = {"names": names, "options": options, "results": results}
+
+        def call(*operands: Any) -> Any:
+            return tuple(run(*operands, **params))
+
+        # custom_partitioning reads the signature, and knows no *operands.
+        fixed = _with_positions(call, len(names))
+        wrapped = custom_partitioning(fixed)
+        wrapped.def_partition(
+            partition=functools.partial(_partition, call, names, results, batch_axis),
+            infer_sharding_from_operands=functools.partial(
+                _result_shardings, names, results, batch_axis
+            ),
+            sharding_rule=functools.partial(_rule, names, results, batch_axis),
+        )
+        return wrapped
+
+    def sharded(*operands: Any, **params: Any) -> Any:
+        return partitioned(*(params[key] for key in _STATIC))(*operands)
+
+    return sharded
+
+
+def lower_sharded(primitive: Primitive, run: Callable[..., Any]) -> None:
+    """Let ``primitive`` be lowered by tracing ``run``, in which a sharded kernel may stand."""
+    mlir.register_lowering(primitive, mlir.lower_fun(run, primitive.multiple_results))
+    # custom_partitioning looks for the devices, which JAX passes down only to primitives on this
+    # list; it is on it itself, but stands inside ours. JAX offers no public way to say so.
+    prim_requires_devices_during_lowering.add(primitive)
+
+
+def _with_positions(call: Callable[..., Any], count: int) -> Callable[..., Any]:
+    def fixed(*operands: Any) -> Any:
+        return call(*operands)
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(f"operand{i}", kind) for i in range(count)]
+    fixed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return fixed
+
+
+def _spec(name: str, rank: int, batch_axis: Mapping[str, int], axes: Any) -> PartitionSpec:
+    axis = batch_axis.get(name)
+    return PartitionSpec(*(axes if i == axis else None for i in range(rank)))
+
+
+def _batch_axes(names: tuple[str, ...], operands: Any) -> Any:
+    """Return the mesh axes over which the batch of the input is spread, or None."""
+    spec = operands[names.index("x")].sharding.spec
+    return spec[0] if len(spec) > 0 else None
+
+
+def _result_shardings(
+    names: tuple[str, ...],
+    results: tuple[str, ...],
+    batch_axis: Mapping[str, int],
+    mesh: Any,
+    operands: Any,
+    shapes: Any,
+) -> Any:
+    axes = _batch_axes(names, operands)
+    return tuple(
+        NamedSharding(mesh, _spec(name, len(shape.shape), batch_axis, axes))
+        for name, shape in zip(results, shapes, strict=True)
+    )
+
+
+def _partition(
+    call: Callable[..., Any],
+    names: tuple[str, ...],
+    results: tuple[str, ...],
+    batch_axis: Mapping[str, int],
+    mesh: Any,
+    operands: Any,
+    shapes: Any,
+) -> Any:
+    axes = _batch_axes(names, operands)
+    takes = tuple(
+        NamedSharding(mesh, _spec(name, len(operand.shape), batch_axis, axes))
+        for name, operand in zip(names, operands, strict=True)
+    )
+    gives = _result_shardings(names, results, batch_axis, mesh, operands, shapes)
+
+    def lower(*parts: Any) -> Any:
+        out = call(*parts)
+        if axes is None:
+            return out
+        return tuple(
+            o if name in batch_axis else jax.lax.psum(o, axes)
+            for name, o in zip(results, out, strict=True)
+        )
+
+    return mesh, lower, gives, takes
+
+
+def _rule(
+    names: tuple[str, ...],
+    results: tuple[str, ...],
+    batch_axis: Mapping[str, int],
+    mesh: Any,
+    operand_types: Any,
+    result_types: Any,
+) -> Any:
+    """Return Shardy's rule: the batch is one factor, every other axis is its own and whole."""
+    whole: list[str] = []
+
+    def axes_of(name: str, rank: int) -> str:
+        letters = []
+        for i in range(rank):
+            if batch_axis.get(name) == i:
+                letters.append("b")
+            else:
+                whole.append(f"w{len(whole)}")
+                letters.append(whole[-1])
+        return " ".join(letters)
+
+    def side(side_names: tuple[str, ...], types: Any) -> str:
+        return ", ".join(axes_of(n, len(t.shape)) for n, t in zip(side_names, types, strict=True))
+
+    rule = f"{side(names, operand_types)} -> {side(results, result_types)}"
+    return rule, {"need_replication_factors": tuple(whole)}

@@ -1,0 +1,9 @@
+"""Keras's recurrent layers, run by kernels: same constructors, same weights, same numbers."""
+
+from __future__ import annotations
+
+from sunhwan.layers.embedding import Embedding
+from sunhwan.layers.explain import Explanation, explain
+from sunhwan.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN
+
+__all__ = ["GRU", "LSTM", "Bidirectional", "Embedding", "Explanation", "SimpleRNN", "explain"]

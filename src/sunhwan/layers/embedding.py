@@ -1,0 +1,43 @@
+"""Embedding: Keras's layer with lookup and gradient by kernel, and ids that are checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from sunhwan import engine
+from sunhwan.layers import paths
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class Embedding(keras.layers.Embedding):
+    """`keras.layers.Embedding`; an id outside the table is an error that names id, row and step.
+
+    Arguments and weights are those of the Keras layer, where such an id gives NaN, or on the
+    negative side wraps around.
+
+    Raises
+    ------
+    jax.errors.JaxRuntimeError
+        When the batch is computed, if an id is not in ``0 .. input_dim - 1``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> layer = Embedding(10, 4, mask_zero=True)
+    >>> layer(np.array([[1, 2, 0]])).shape, layer.compute_mask(np.array([[1, 2, 0]])).tolist()
+    ((1, 3, 4), [[True, True, False]])
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Return the rows of the table, ``[B, ..., output_dim]``."""
+        if keras.backend.backend() != "jax" or self.quantization_mode is not None:
+            return super().call(inputs)
+        if paths.is_strict():
+            paths.require_fused(self.name, paths.of_machine(self.compute_dtype))
+        ids = keras.ops.convert_to_tensor(inputs)
+        if "int" not in str(ids.dtype):
+            ids = keras.ops.cast(ids, "int32")
+        rows = engine.embedding_lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
+        return keras.ops.cast(rows, self.compute_dtype)

@@ -1,0 +1,80 @@
+"""`sunhwan.explain`: which way every recurrent layer of a model takes, and what decides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from sunhwan.layers import paths
+from sunhwan.layers.embedding import Embedding
+from sunhwan.layers.recurrent import _FusedLoop
+
+_STOCK = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One layer: its name, the kernel it runs in, and the reason if that is not a fused one."""
+
+    layer: str
+    kind: str
+    kernel: str
+    reason: str
+    is_fused: bool
+
+    def __str__(self) -> str:
+        text = f"{self.layer} ({self.kind}): {self.kernel}"
+        return f"{text}, because {self.reason}" if self.reason else text
+
+
+def explain(model: Any, strict: bool = False) -> list[Explanation]:
+    """Return one `Explanation` for each embedding and recurrent layer of a model, or of a layer.
+
+    Parameters
+    ----------
+    model
+        A Keras model or layer.
+    strict
+        If True, a layer that does not run in a kernel of ours while training is an error.
+
+    Raises
+    ------
+    KernelError
+        With ``strict``, naming the first such layer and the option that decided it.
+
+    Examples
+    --------
+    >>> from sunhwan.layers import LSTM
+    >>> [line] = explain(LSTM(8, activation="gelu", name="memory"))
+    >>> print(line)
+    memory (LSTM): Keras's own loop, because activation=gelu has no kernel
+    """
+    found = []
+    for layer in _layers_of(model):
+        path = _path_of(layer)
+        if strict:
+            paths.require_fused(layer.name, path)
+        kernel = path.kernel + (f", {path.note}" if path.note else "")
+        kind = type(layer).__name__
+        found.append(Explanation(layer.name, kind, kernel, path.reason, path.is_fused))
+    return found
+
+
+def _layers_of(model: Any) -> Iterator[Any]:
+    for layer in model._flatten_layers():
+        if isinstance(layer, (keras.layers.RNN, keras.layers.Embedding)):
+            yield layer
+
+
+def _path_of(layer: Any) -> paths.Path:
+    kind = type(layer).__name__
+    if isinstance(layer, _FusedLoop):
+        return paths.of_layer(layer, training=True)
+    if isinstance(layer, Embedding):
+        return paths.of_machine(layer.compute_dtype)
+    if isinstance(layer, (*_STOCK, keras.layers.Embedding)):
+        return paths.Path("Keras's own", f"it is keras.layers.{kind}, not sunhwan.layers.{kind}")
+    return paths.Path("Keras's own loop", f"{kind} has no kernel")

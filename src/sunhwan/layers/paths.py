@@ -1,0 +1,113 @@
+"""Which way a layer takes: a kernel, or Keras's own loop, and the option that decides it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from sunhwan.engine import native
+from sunhwan.errors import KernelError, UsageError
+
+_KINDS: dict[type, str] = {
+    keras.layers.SimpleRNNCell: "simple_rnn",
+    keras.layers.LSTMCell: "lstm",
+    keras.layers.GRUCell: "gru",
+}
+_FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}
+
+
+@dataclass(frozen=True)
+class Path:
+    """The way a layer takes: ``kernel`` names it, ``reason`` says why it is not the fast one."""
+
+    kernel: str
+    reason: str = ""
+    note: str = ""
+
+    @property
+    def is_fused(self) -> bool:
+        """True if a kernel of ours runs."""
+        return not self.reason
+
+
+def activation_name(function: Any) -> str | None:
+    """Return the name under which the kernels know an activation, or None.
+
+    Examples
+    --------
+    >>> activation_name(keras.activations.tanh), activation_name(keras.activations.gelu)
+    ('tanh', None)
+    """
+    for name in ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid"):
+        if function in (getattr(keras.activations, name), getattr(keras.ops, name, None)):
+            return name
+    return None
+
+
+def of_machine(dtype: str) -> Path:
+    """Return the path that backend, device, kernels and dtype allow."""
+    if keras.backend.backend() != "jax":
+        return Path("Keras's own loop", f"Keras's backend is {keras.backend.backend()}, not jax")
+    import jax
+
+    if jax.default_backend() != "cpu":
+        return Path("Keras's own loop", f"JAX's default device is a {jax.default_backend()}")
+    if not native.available():
+        return Path("Keras's own loop", native.why_missing())
+    if dtype not in _FLOATS:
+        return Path("Keras's own loop", f"dtype={dtype} has no kernel")
+    return Path(f"fused {native.active_isa()}", note=_FLOATS[dtype])
+
+
+def of_layer(layer: Any, training: bool) -> Path:
+    """Return the path of a recurrent layer, in training or in inference."""
+    reason = _option_without_kernel(layer, training)
+    return Path("Keras's own loop", reason) if reason else of_machine(layer.compute_dtype)
+
+
+def _option_without_kernel(layer: Any, training: bool) -> str:
+    cell = layer.cell
+    if type(cell) not in _KINDS:
+        return f"cell={type(cell).__name__} has no kernel"
+    if getattr(layer, "use_cudnn", "auto") is True:
+        return "use_cudnn=True asks for cuDNN"
+    for slot in ("activation", "recurrent_activation"):
+        function = getattr(cell, slot, None)
+        if function is not None and activation_name(function) is None:
+            return f"{slot}={getattr(function, '__name__', function)} has no kernel"
+    if training and cell.recurrent_dropout:
+        return f"recurrent_dropout={cell.recurrent_dropout} has no kernel in training"
+    if training and cell.dropout and getattr(cell, "implementation", 2) == 1:
+        return "implementation=1 with dropout (a mask for each gate) has no kernel in training"
+    return ""
+
+
+def kind_of(cell: Any) -> str:
+    """Return the engine's name of a Keras cell."""
+    return _KINDS[type(cell)]
+
+
+def is_strict() -> bool:
+    """Return True if ``SUNHWAN_STRICT=1``: a lost fast path is then an error.
+
+    Raises
+    ------
+    UsageError
+        If the variable is neither ``1`` nor ``0``.
+    """
+    text = os.environ.get("SUNHWAN_STRICT", "0")
+    if text not in ("0", "1", ""):
+        raise UsageError(f"SUNHWAN_STRICT must be 0 or 1, received {text!r}")
+    return text == "1"
+
+
+def require_fused(name: str, path: Path) -> None:
+    """Raise `KernelError` if ``path`` is not fused although it must be."""
+    if not path.is_fused:
+        raise KernelError(
+            f"layer `{name}` would run in {path.kernel}: {path.reason}",
+            hint="change that option, or allow the slower way: SUNHWAN_STRICT=0, strict=False",
+        )

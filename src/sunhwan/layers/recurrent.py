@@ -1,0 +1,148 @@
+"""SimpleRNN, LSTM, GRU and Bidirectional: Keras's classes with their inner loop run by a kernel.
+
+Everything around the loop (building, states, stateful, return_state, saving) is Keras's own code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from sunhwan import engine
+from sunhwan.errors import UsageError
+from sunhwan.layers import paths
+
+
+class _FusedLoop:
+    """Overrides the one method of Keras's RNN layers that runs the recurrence."""
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
+        """Return the layer's output; arguments as of the Keras layer."""
+        if sequences.shape[1] == 0:
+            raise UsageError(
+                f"layer `{self.name}` received sequences without a step: shape {sequences.shape}",  # type: ignore[attr-defined]
+                hint="drop empty sequences, or pad them to one masked step",
+            )
+        return super().call(  # type: ignore[misc]
+            sequences, initial_state=initial_state, mask=mask, training=training
+        )
+
+    def inner_loop(
+        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+    ) -> Any:
+        """Return last output, outputs and states, as `keras.layers.RNN.inner_loop` does."""
+        path = paths.of_layer(self, bool(training))
+        if paths.is_strict():
+            paths.require_fused(self.name, path)  # type: ignore[attr-defined]
+        if not path.is_fused:
+            return super().inner_loop(  # type: ignore[misc]
+                sequences, initial_state, mask=mask, training=training
+            )
+        return _run_kernel(self, sequences, initial_state, mask, bool(training))
+
+
+def _run_kernel(
+    layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool
+) -> tuple[Any, Any, list[Any]]:
+    cell = layer.cell
+    if training and cell.dropout:
+        sequences = sequences * cell.get_dropout_mask(sequences[:, 0, :])[:, None, :]
+    states = keras.tree.flatten(initial_state)
+    outputs, last = engine.rnn(
+        _engine_cell(cell),
+        _as_float32(sequences),
+        _as_float32(cell.kernel),
+        _as_float32(cell.recurrent_kernel),
+        None if cell.bias is None else _as_float32(cell.bias),
+        initial_state=tuple(_as_float32(state) for state in states),
+        mask=_live_steps(mask),
+        go_backwards=layer.go_backwards,
+        zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
+        return_sequences=layer.return_sequences,
+    )
+    last_output = last[0] if outputs is None else outputs[:, -1]
+    return last_output, last[0][:, None] if outputs is None else outputs, list(last)
+
+
+def _engine_cell(cell: Any) -> engine.Cell:
+    return engine.Cell(
+        paths.kind_of(cell),
+        activation=paths.activation_name(cell.activation) or "",
+        recurrent_activation=paths.activation_name(
+            getattr(cell, "recurrent_activation", keras.activations.sigmoid)
+        )
+        or "",
+        reset_after=getattr(cell, "reset_after", True),
+    )
+
+
+def _as_float32(value: Any) -> Any:
+    """Return the tensor in float32: sums and states are float32 whatever the policy stores."""
+    return keras.ops.cast(keras.ops.convert_to_tensor(value), "float32")
+
+
+def _live_steps(mask: Any) -> Any:
+    """Return ``bool[B, T]`` from any mask that Keras takes, or None."""
+    masks = [m for m in keras.tree.flatten(mask) if m is not None]
+    if not masks:
+        return None
+    live = keras.ops.cast(keras.ops.convert_to_tensor(masks[0]), "bool")
+    return keras.ops.any(live, axis=-1) if len(live.shape) == 3 else live
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class SimpleRNN(_FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
+    """`keras.layers.SimpleRNN`, faster on a CPU: ``h' = activation(x W + h U + b)``.
+
+    All arguments are those of the Keras layer, and so are the weights. `sunhwan.explain` tells
+    whether a kernel runs, and if not, which argument decided it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> SimpleRNN(4)(np.ones((2, 5, 3))).shape
+    (2, 4)
+    """
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class LSTM(_FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
+    """`keras.layers.LSTM`, faster on a CPU. Arguments and weights are those of the Keras layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, h, c = LSTM(4, return_sequences=True, return_state=True)(np.ones((2, 5, 3)))
+    >>> y.shape, h.shape, c.shape
+    ((2, 5, 4), (2, 4), (2, 4))
+    """
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class GRU(_FusedLoop, keras.layers.GRU):  # type: ignore[misc]
+    """`keras.layers.GRU`, faster on a CPU. Arguments and weights are those of the Keras layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> GRU(4, reset_after=False, go_backwards=True)(np.ones((2, 5, 3))).shape
+    (2, 4)
+    """
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class Bidirectional(keras.layers.Bidirectional):
+    """`keras.layers.Bidirectional` around a layer of ours.
+
+    Both directions read the input where it lies: nothing is reversed or copied for the backward
+    one. XLA runs the two, which do not depend on each other, side by side where threads are free.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Bidirectional(GRU(4))(np.ones((2, 5, 3))).shape
+    (2, 8)
+    """
