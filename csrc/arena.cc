@@ -48,7 +48,8 @@ std::size_t rounded(std::size_t floats) {
 
 }  // namespace
 
-Lease::Lease(std::size_t floats) : data_(nullptr), floats_(rounded(std::max<std::size_t>(floats, 1))) {
+Lease::Lease(std::size_t floats)
+    : wanted_(floats), data_(nullptr), floats_(rounded(std::max<std::size_t>(floats, 1))) {
   Blocks& all = blocks();
   {
     const std::lock_guard<std::mutex> lock(all.mutex);

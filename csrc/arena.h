@@ -19,8 +19,10 @@ class Lease {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
   float* data() const { return data_; }
+  std::size_t wanted() const { return wanted_; }  // floats asked for
 
  private:
+  std::size_t wanted_;
   float* data_;
   std::size_t floats_;
 };

@@ -12,12 +12,15 @@ struct Chunk {
   const int32_t* batch_rows;  // [rows] which rows of the batch
   int64_t rows;
 
-  // Scratch, carved from one block, shared by the team.
+  // Scratch, carved from one block, shared by the team. With a record, h, c and z lie there instead
+  // and move on with each segment, so that all of them are still there on the way back.
   float* h;   // [segment + 1, rows, Hp] state before each step, and after the last
   float* c;   // the same for an LSTM's cell
   float* z;   // [row-step, ld] gate records
   float* dh;  // [rows, Hp] gradient of the state (backward only)
   float* dc;  // [rows, Hp]
+
+  float* record;  // record_floats(...) floats, or null
 
   // The open segment: live (row, step) pairs in order of step, then row.
   int64_t first, steps;
@@ -30,6 +33,17 @@ struct Chunk {
     const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;
     return 2 * (steps + 1) * rows * l.Hp + row_steps * l.ld + 2 * rows * l.Hp +
            (2 * (steps + 1) + row_steps + 4 * row_steps) + 64;
+  }
+
+  // Everything that backward needs, for one row of the batch and all T steps.
+  static int64_t record_floats(const Layout& l, int64_t T) { return T * l.ld + 2 * (T + 1) * l.Hp; }
+
+  // Points h, c and z at segment n of the record.
+  void place(const Layout& l, int64_t T, int64_t n) {
+    const int64_t done = n * l.segment * rows;
+    z = record + done * l.ld;
+    h = record + T * rows * l.ld + done * l.Hp;
+    c = h + (T + 1) * rows * l.Hp;
   }
 
   // Lays the arrays out in `scratch` (64-byte aligned, scratch_floats(l) floats).

@@ -48,6 +48,29 @@ std::vector<const Kernels*> detect() {
 #endif
 }
 
+struct Choice {
+  const Kernels* kernels = nullptr;
+  std::string error;
+};
+
+Choice choose(const char* wanted) {
+  Choice choice;
+  if (wanted == nullptr || *wanted == '\0') {
+    choice.kernels = available_kernels().front();
+    return choice;
+  }
+  std::string names;
+  for (const Kernels* kernels : available_kernels()) {
+    if (std::strcmp(kernels->name, wanted) == 0) choice.kernels = kernels;
+    names += names.empty() ? kernels->name : std::string(", ") + kernels->name;
+  }
+  if (choice.kernels == nullptr) {
+    choice.error = std::string("SUNHWAN_ISA must name an instruction set that this machine has (") +
+                   names + ") or be `none`, received '" + wanted + "' (known: " + kAllNames + ")";
+  }
+  return choice;
+}
+
 }  // namespace
 
 const std::vector<const Kernels*>& available_kernels() {
@@ -56,18 +79,10 @@ const std::vector<const Kernels*>& available_kernels() {
 }
 
 const Kernels* active_kernels(std::string* error) {
-  const char* wanted = std::getenv("SUNHWAN_ISA");
-  if (wanted == nullptr || *wanted == '\0') return available_kernels().front();
-  std::string names;
-  for (const Kernels* kernels : available_kernels()) {
-    if (std::strcmp(kernels->name, wanted) == 0) return kernels;
-    names += names.empty() ? kernels->name : std::string(", ") + kernels->name;
-  }
-  if (error != nullptr) {
-    *error = std::string("SUNHWAN_ISA must name an instruction set that this machine has (") +
-             names + ") or be `none`, received '" + wanted + "' (known: " + kAllNames + ")";
-  }
-  return nullptr;
+  // Read once: what forward leaves for backward has the layout of one instruction set.
+  static const Choice choice = choose(std::getenv("SUNHWAN_ISA"));
+  if (choice.kernels == nullptr && error != nullptr) *error = choice.error;
+  return choice.kernels;
 }
 
 }  // namespace sunhwan

@@ -42,11 +42,12 @@ void embedding_gradient(const int32_t* ids, int64_t N, const float* dout, int64_
   const int64_t parts = parts_for(V * D + N * D, pool);
   parallel_for(pool, parts, [&](int64_t part) {
     for (int64_t v = part; v < V; v += parts) std::memset(dtable + v * D, 0, D * sizeof(float));
+    const auto divisor = static_cast<uint32_t>(parts), rest = static_cast<uint32_t>(part);
     for (int64_t n = 0; n < N; ++n) {
-      const int64_t v = ids[n];
-      if (v < 0 || v >= V || v % parts != part) continue;
+      const int32_t v = ids[n];
+      if (static_cast<uint32_t>(v) % divisor != rest || v < 0 || v >= V) continue;
       const float* from = dout + n * D;
-      float* to = dtable + v * D;
+      float* to = dtable + int64_t{v} * D;
       for (int64_t d = 0; d < D; ++d) to[d] += from[d];
     }
   });

@@ -45,10 +45,12 @@ struct ForwardResult {
   float* h;            // [B, H] last state
   float* c;            // [B, H] last cell state of an LSTM, else null
   float* checkpoints;  // [segments, states, B, H] states before each segment; null: not written
+  uint32_t* record;    // [B, 2] written with the checkpoints: where backward may find the gates
 };
 
 struct BackwardArgs {
   const float* checkpoints;  // as forward wrote them
+  const uint32_t* record;    // [B, 2] as forward wrote it
   const float* dy;           // [B, T, H]; null: outputs had no influence
   const float* dh;           // [B, H] gradient of the last state
   const float* dc;           // [B, H] for an LSTM, else null

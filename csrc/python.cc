@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "engine.h"
+#include "records.h"
 #include "xla_ffi.h"
 
 namespace nb = nanobind;
@@ -54,5 +55,9 @@ NB_MODULE(_kernels, m) {
   m.def("lanes", [] { return active().lanes; });
   m.def("apply_gate", &apply_gate);
   m.def("arena_bytes", &sunhwan::arena_bytes);
-  m.def("release_arena", &sunhwan::release_arena);
+  m.def("release_arena", [] {
+    sunhwan::drop_records();
+    sunhwan::release_arena();
+  });
+  m.def("record_bytes", &sunhwan::record_bytes);
 }

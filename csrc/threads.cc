@@ -99,9 +99,12 @@ void join(Roll& roll, int most) {
 }  // namespace
 
 int usable_threads(const Pool& pool) {
+  // Read once: forward and backward of one step must share the work out alike.
+  static const int wanted = [] {
+    const char* text = std::getenv("SUNHWAN_THREADS");
+    return text == nullptr ? 0 : std::atoi(text);
+  }();
   const int available = std::max(1, pool.threads());
-  const char* text = std::getenv("SUNHWAN_THREADS");
-  const int wanted = text == nullptr ? 0 : std::atoi(text);
   return wanted > 0 ? std::min(wanted, available) : available;
 }
 

@@ -126,7 +126,8 @@ ffi::Error run_forward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer
                        ffi::AnyBuffer kernel, ffi::AnyBuffer recurrent, ffi::AnyBuffer bias,
                        ffi::AnyBuffer h0, ffi::AnyBuffer c0, ffi::Result<ffi::AnyBuffer> y,
                        ffi::Result<ffi::AnyBuffer> h, ffi::Result<ffi::AnyBuffer> c,
-                       ffi::Result<ffi::AnyBuffer> checkpoints, int64_t kind, int64_t activation,
+                       ffi::Result<ffi::AnyBuffer> checkpoints,
+                       ffi::Result<ffi::AnyBuffer> record, int64_t kind, int64_t activation,
                        int64_t recurrent_activation, int64_t segment, bool reset_after,
                        bool go_backwards, bool zero_output) {
   Checker check;
@@ -144,6 +145,9 @@ ffi::Error run_forward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer
   if (p.has_cell_state()) result.c = check.result("last cell state", *c, {p.B, p.H});
   result.checkpoints =
       check.result("checkpoints", *checkpoints, {p.segments(), states, p.B, p.H});
+  if (!is_absent(*record)) {
+    result.record = static_cast<uint32_t*>(check.expect("record", *record, ffi::U32, {p.B, 2}));
+  }
   std::string error;
   const Kernels* kernels = active_kernels(&error);
   if (kernels == nullptr) check.fail(error);
@@ -155,8 +159,8 @@ ffi::Error run_forward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer
 
 ffi::Error run_backward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer mask,
                         ffi::AnyBuffer kernel, ffi::AnyBuffer recurrent, ffi::AnyBuffer bias,
-                        ffi::AnyBuffer checkpoints, ffi::AnyBuffer dy, ffi::AnyBuffer dh,
-                        ffi::AnyBuffer dc, ffi::Result<ffi::AnyBuffer> dx,
+                        ffi::AnyBuffer checkpoints, ffi::AnyBuffer record, ffi::AnyBuffer dy,
+                        ffi::AnyBuffer dh, ffi::AnyBuffer dc, ffi::Result<ffi::AnyBuffer> dx,
                         ffi::Result<ffi::AnyBuffer> dkernel, ffi::Result<ffi::AnyBuffer> drecurrent,
                         ffi::Result<ffi::AnyBuffer> dbias, ffi::Result<ffi::AnyBuffer> dh0,
                         ffi::Result<ffi::AnyBuffer> dc0, int64_t kind, int64_t activation,
@@ -171,6 +175,7 @@ ffi::Error run_backward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffe
   const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
   BackwardArgs args{};
   args.checkpoints = check.floats("checkpoints", checkpoints, {p.segments(), states, p.B, p.H});
+  args.record = static_cast<uint32_t*>(check.expect("record", record, ffi::U32, {p.B, 2}));
   args.dy = check.optional("gradient of outputs", dy, {p.B, p.T, p.H});
   args.dh = check.optional("gradient of last state", dh, {p.B, p.H});
   args.dx = check.result("gradient of x", *dx, {p.B, p.T, p.D});
@@ -261,6 +266,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward,
                                   .Ret<ffi::AnyBuffer>()  // h [B, H]
                                   .Ret<ffi::AnyBuffer>()  // c [B, H]
                                   .Ret<ffi::AnyBuffer>()  // checkpoints [segments, states, B, H]
+                                  .Ret<ffi::AnyBuffer>()  // record uint32[B, 2]
                                   .SUNHWAN_OPTIONS());
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward,
@@ -272,6 +278,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward,
                                   .Arg<ffi::AnyBuffer>()  // recurrent_kernel [H, G*H]
                                   .Arg<ffi::AnyBuffer>()  // bias [G*H] or [2, G*H]
                                   .Arg<ffi::AnyBuffer>()  // checkpoints
+                                  .Arg<ffi::AnyBuffer>()  // record
                                   .Arg<ffi::AnyBuffer>()  // dy [B, T, H]
                                   .Arg<ffi::AnyBuffer>()  // dh [B, H]
                                   .Arg<ffi::AnyBuffer>()  // dc [B, H]

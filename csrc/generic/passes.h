@@ -47,17 +47,30 @@ SUNHWAN_INLINE void emit_outputs(const Context& x, float* y) {
   }
 }
 
+// Moves on to segment n, the states before it being known: in the record they already lie where they
+// belong, in scratch the last ones become the first. One thread.
+SUNHWAN_INLINE void next_segment(const Context& x, int64_t n) {
+  Chunk& c = x.chunk;
+  if (c.record != nullptr) {
+    c.place(x.l, x.p.T, n);
+  } else if (n > 0) {
+    const int64_t state = c.rows * x.l.Hp;
+    copy_floats(c.h, c.h + c.steps * state, state);
+    if (x.p.has_cell_state()) copy_floats(c.c, c.c + c.steps * state, state);
+  }
+}
+
 template <class Cell>
 void forward_pass(const Context& x, const ForwardResult& result) {
   Chunk& c = x.chunk;
-  const int64_t state = c.rows * x.l.Hp;
   const bool has_cell = x.p.has_cell_state();
-  if (x.team.id == 0) {
-    load_state(x, x.p.h0, c.h);
-    if (has_cell) load_state(x, x.p.c0, c.c);
-  }
   for (int64_t n = 0; n < x.p.segments(); ++n) {
     if (x.team.id == 0) {
+      next_segment(x, n);
+      if (n == 0) {
+        load_state(x, x.p.h0, c.h);
+        if (has_cell) load_state(x, x.p.c0, c.c);
+      }
       open_segment(x, n);
       if (result.checkpoints != nullptr) {
         store_state(x, c.h, checkpoint(x, result.checkpoints, n, 0));
@@ -65,17 +78,18 @@ void forward_pass(const Context& x, const ForwardResult& result) {
       }
     }
     x.team.sync();
-    run_steps<Cell, false>(x);
+    if (c.record != nullptr) {
+      run_steps<Cell, true>(x);
+    } else {
+      run_steps<Cell, false>(x);
+    }
     if (result.y != nullptr) emit_outputs(x, result.y);
     x.team.sync();
-    if (x.team.id == 0) {
-      copy_floats(c.h, c.h + c.steps * state, state);
-      if (has_cell) copy_floats(c.c, c.c + c.steps * state, state);
-    }
   }
   if (x.team.id == 0) {
-    store_state(x, c.h, result.h);
-    if (has_cell) store_state(x, c.c, result.c);
+    const int64_t last = c.steps * c.rows * x.l.Hp;
+    store_state(x, c.h + last, result.h);
+    if (has_cell) store_state(x, c.c + last, result.c);
   }
 }
 
@@ -233,13 +247,17 @@ void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
   }
   for (int64_t n = x.p.segments() - 1; n >= 0; --n) {
     if (x.team.id == 0) {
-      float* from = const_cast<float*>(g.checkpoints);
-      load_state(x, checkpoint(x, from, n, 0), c.h);
-      if (has_cell) load_state(x, checkpoint(x, from, n, 1), c.c);
+      if (c.record != nullptr) {
+        c.place(x.l, x.p.T, n);
+      } else {
+        float* from = const_cast<float*>(g.checkpoints);
+        load_state(x, checkpoint(x, from, n, 0), c.h);
+        if (has_cell) load_state(x, checkpoint(x, from, n, 1), c.c);
+      }
       open_segment(x, n);
     }
     x.team.sync();
-    run_steps<Cell, true>(x);
+    if (c.record == nullptr) run_steps<Cell, true>(x);
     for (int64_t s = c.steps - 1; s >= 0; --s) {
       if (g.dy != nullptr) add_output_gradient(x, g.dy, s);
       Cell::step_back(x, s);

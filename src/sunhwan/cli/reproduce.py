@@ -83,6 +83,8 @@ def _run(
         for experiment in chosen
     ]
     _show_table(overview.rows([result.results for result in results]), stock)
+    if not all(result.results["as_published"] for result in results):
+        typer.echo("shortened runs: not comparable with what was published")
     paths = [result.report_path for result in results]
     if len(results) > 1:
         page = overview.render([result.results for result in results])
@@ -96,13 +98,19 @@ def _show_table(rows: list[list[str]], stock: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sunhwan.reproduce.overview import HEAD
+    from sunhwan.reproduce.overview import HEAD, WORDS
 
     left_out = () if stock else (HEAD.index("stock Keras"),)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(HEAD):
         if place not in left_out:
-            table.add_column(name, justify="left" if place < 3 else "right", overflow="fold")
+            # in a narrow terminal only the model's name is broken, never a figure
+            table.add_column(
+                name,
+                justify="left" if place < WORDS else "right",
+                no_wrap=name != "model",
+                overflow="fold",
+            )
     for row in rows:
         table.add_row(*(cell for place, cell in enumerate(row) if place not in left_out))
     Console().print(table)
@@ -114,7 +122,12 @@ def _show_list() -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("name", "model", "epochs"):
-        table.add_column(name, justify="right" if name == "epochs" else "left")
+        table.add_column(
+            name,
+            justify="right" if name == "epochs" else "left",
+            no_wrap=name != "model",
+            overflow="fold",
+        )
     table.add_column("what", overflow="fold")
     for experiment in EXPERIMENTS:
         models = "; ".join(variant.title for variant in experiment.variants)

@@ -34,9 +34,13 @@ Array = jax.Array
 Named = dict[str, Any]
 _INPUTS = ("x", "mask", "kernel", "recurrent", "bias", "h0", "c0")
 _WEIGHTS = ("kernel", "recurrent", "bias")
+_RESULTS = ("y", "h", "c", "checkpoints", "record")
+#: results of `forward` that only `backward` reads: states to start again from, and a token for gates
+#: that the engine may still hold (csrc/records.h)
+_RESIDUALS = ("checkpoints", "record")
 #: which axis of each tensor is the batch
 BATCH_AXIS = {
-    **dict.fromkeys(("x", "mask", "h0", "c0", "y", "h", "c", "dy", "dh", "dc"), 0),
+    **dict.fromkeys(("x", "mask", "h0", "c0", "y", "h", "c", "record", "dy", "dh", "dc"), 0),
     "checkpoints": 2,
 }
 
@@ -65,9 +69,8 @@ class Options:
 
 def forward_names(options: Options, want_y: bool, want_checkpoints: bool) -> tuple[str, ...]:
     """Return the names of `forward`'s results."""
-    names = ("y", "h", "c", "checkpoints")
-    wanted = (want_y, True, options.cell.states == 2, want_checkpoints)
-    return tuple(name for name, is_wanted in zip(names, wanted, strict=True) if is_wanted)
+    wanted = (want_y, True, options.cell.states == 2, want_checkpoints, want_checkpoints)
+    return tuple(name for name, is_wanted in zip(_RESULTS, wanted, strict=True) if is_wanted)
 
 
 def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
@@ -77,7 +80,7 @@ def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
         return (b, t, units)
     if name == "checkpoints":
         return (-(-t // options.segment), options.cell.states, b, units)
-    return (b, units)
+    return (b, 2) if name == "record" else (b, units)
 
 
 def _call(target: str, options: Options, operands: Sequence[Any], results: Sequence[Any]) -> Any:
@@ -90,8 +93,12 @@ def _call(target: str, options: Options, operands: Sequence[Any], results: Seque
     return [g for g, r in zip(got, results, strict=True) if r is not None]
 
 
-def _struct(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
+def _dtype(name: str) -> Any:
+    return jnp.dtype(jnp.uint32 if name == "record" else jnp.float32)
+
+
+def _struct(shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def _forward_kernel(
@@ -99,8 +106,8 @@ def _forward_kernel(
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
     wanted = [
-        _struct(_shape(name, options, named)) if name in results else None
-        for name in ("y", "h", "c", "checkpoints")
+        _struct(_shape(name, options, named), _dtype(name)) if name in results else None
+        for name in _RESULTS
     ]
     return _call("sunhwan_forward", options, [named.get(n) for n in _INPUTS], wanted)
 
@@ -109,7 +116,7 @@ def _backward_kernel(
     *operands: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
-    given = ("x", "mask", "kernel", "recurrent", "bias", "checkpoints", "dy", "dh", "dc")
+    given = ("x", "mask", "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
     wanted = [
         _struct(named[name].shape) if name in results else None
         for name in ("x", "kernel", "recurrent", "bias", "h0", "c0")
@@ -184,7 +191,11 @@ def _forward_abstract(
     *avals: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, avals, strict=True))
-    return [named["x"].update(shape=_shape(n, options, named), weak_type=False) for n in results]
+    x = named["x"]
+    return [
+        x.update(shape=_shape(name, options, named), dtype=_dtype(name), weak_type=False)
+        for name in results
+    ]
 
 
 def _tangent_abstract(
@@ -229,19 +240,19 @@ def _forward_jvp(
         if name != "mask" and not isinstance(tangent, ad.Zero)
     )
     given = dict(zip(names, tangents, strict=True))
-    differentiable = tuple(name for name in results if name != "checkpoints")
+    differentiable = tuple(name for name in results if name not in _RESIDUALS)
     moved = tangent_p.bind(
         *primals,
-        found["checkpoints"],
+        *(found[name] for name in _RESIDUALS),
         *(given[name] for name in wrt),
-        names=(*names, "checkpoints"),
+        names=(*names, *_RESIDUALS),
         options=options,
         wrt=wrt,
         results=differentiable,
     )
     by_name = dict(zip(differentiable, moved, strict=True))
     out = [found[name] for name in results]
-    # Checkpoints only help `backward` along; its derivative goes by the operands themselves.
+    # Residuals only help `backward` along; its derivative goes by the operands themselves.
     zeros = [ad.Zero(jax.typeof(o).to_tangent_aval()) for o in out]
     return out, [by_name.get(name, zero) for name, zero in zip(results, zeros, strict=True)]
 

@@ -36,8 +36,23 @@ class Embedding(keras.layers.Embedding):
             return super().call(inputs)
         if paths.is_strict():
             paths.require_fused(self.name, paths.of_machine(self.compute_dtype))
-        ids = keras.ops.convert_to_tensor(inputs)
+        ids = keras.ops.convert_to_tensor(inputs, sparse=False)
         if "int" not in str(ids.dtype):
             ids = keras.ops.cast(ids, "int32")
         rows = engine.embedding_lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
         return keras.ops.cast(rows, self.compute_dtype)
+
+    def quantize(
+        self, mode: str | None = None, type_check: bool = True, config: Any = None
+    ) -> Any:
+        """Store the table in few bits, as the Keras layer does; lookups then run in Keras's way.
+
+        Raises
+        ------
+        NotImplementedError
+            For a subclass, unless ``type_check`` is False.
+        """
+        if type_check and type(self) is not Embedding:
+            raise self._not_implemented_error(self.quantize)
+        # Keras asks for its own class by identity, which ours can stand in for.
+        return super().quantize(mode, type_check=False, config=config)

@@ -85,6 +85,8 @@ def _statistics(results: Mapping[str, Any], variant: Mapping[str, Any]) -> Table
     caption = "Statistics of the confusion matrix on the test set"
     if binary and results["class_names"]:
         caption += f"; the positive class is 0, {results['class_names'][0]}"
+    if all(value["mcnemar_p"] is None for value in values):
+        caption += "; McNemar's test is not defined where two classes are never confused"
     return Table(["", *(name for name, _ in columns)], rows, caption=caption)
 
 

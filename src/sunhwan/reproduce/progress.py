@@ -96,7 +96,7 @@ class BarProgress(Progress):
         self._console = Console(stderr=True)
         self._bars = Bars(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             TextColumn("{task.fields[detail]}"),
             console=self._console,
             transient=True,
@@ -124,7 +124,10 @@ class BarProgress(Progress):
 
     def epoch(self, number: int, logs: Mapping[str, float]) -> None:
         super().epoch(number, logs)
-        self._figures = figures(logs)
+        # a narrow terminal has room for no more than the loss
+        self._figures = f"loss {logs['loss']:.4g}"
+        if "val_loss" in logs:
+            self._figures += f", validation {logs['val_loss']:.4g}"
         self._bars.update(
             self._one, completed=number, detail=f"epoch {number}/{self._epochs} {self._figures}"
         )
@@ -155,17 +158,16 @@ def choose() -> Progress:
 
 
 def figures(logs: Mapping[str, float]) -> str:
-    """Keras's figures of an epoch in the order they are read.
+    """Keras's figures of an epoch, the loss first.
 
     Examples
     --------
-    >>> figures({"loss": 0.412, "accuracy": 0.81, "val_loss": 0.45, "val_accuracy": 0.79})
+    >>> figures({"accuracy": 0.81, "loss": 0.412, "val_loss": 0.45, "val_accuracy": 0.79})
     'loss 0.412 (validation 0.45), accuracy 0.81 (validation 0.79)'
     """
     parts = []
-    for key, value in logs.items():
-        if key.startswith("val_"):
-            continue
+    for key in sorted((k for k in logs if not k.startswith("val_")), key=lambda k: k != "loss"):
+        value = logs[key]
         text = f"{key.replace('_', ' ')} {value:.4g}"
         if f"val_{key}" in logs:
             text += f" (validation {logs[f'val_{key}']:.4g})"

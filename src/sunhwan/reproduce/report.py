@@ -245,7 +245,9 @@ def _training_words(results: Mapping[str, Any]) -> str:
         patience = settings["early_stopping"]["patience"]
         words += f" at most, stopped after {patience} without a better validation loss"
     if settings["validation_split"]:
-        words += f"; the last {settings['validation_split']:.0%} of the training rows validate"
+        words += (
+            f"; the last {settings['validation_split'] * 100:g} % of the training rows validate"
+        )
     return words + "."
 
 

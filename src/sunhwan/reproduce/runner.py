@@ -188,7 +188,7 @@ def _seed(
     from sunhwan.reproduce.training import train
 
     label = f"{variant.name}-{maker}"
-    shown = f"{variant.title}{' (stock Keras)' if maker == 'stock' else ''}, seed {seed}"
+    shown = f"{variant.title}{' (stock)' if maker == 'stock' else ''}, seed {seed}"
     record = kept.get(label, seed)
     if record is not None:
         progress.skip(shown, epochs)

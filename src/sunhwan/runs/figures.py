@@ -125,7 +125,8 @@ def curves(
             axes.yaxis.set_major_formatter(lambda value, place: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
         if reference is not None:
-            _reference_line(axes, reference)
+            axes.axhline(reference.value, color=_REFERENCE, linewidth=1.1)
+            _reference_label(axes, reference)
         axes.set_xlabel("epoch")
         epochs = max(len(curve.training) for curve in series)
         axes.set_xlim(1 - 0.03 * epochs, epochs + 0.03 * epochs)
@@ -157,12 +158,7 @@ def dots(
                           color=_SERIES[index % len(_SERIES)])  # fmt: skip
         if reference is not None:
             axes.axvline(reference.value, color=_REFERENCE, linewidth=1.1)
-            axes.annotate(
-                reference.label, (reference.value, 1.0), xycoords=("data", "axes fraction"),
-                xytext=(0, 3), textcoords="offset points", ha="center", fontsize=8.5,
-                color=_REFERENCE,
-            )  # fmt: skip
-            axes.set_title(title, pad=20)
+            _reference_label(axes, reference)
         axes.set_yticks(range(len(groups)), list(groups))
         axes.set_ylim(len(groups) - 0.5, -0.5)
         axes.margins(x=0.15)
@@ -267,12 +263,9 @@ def _line(axes: Axes, values: Sequence[float], tint: str, *, dashed: bool) -> No
     )  # fmt: skip
 
 
-def _reference_line(axes: Axes, reference: Reference) -> None:
-    axes.axhline(reference.value, color=_REFERENCE, linewidth=1.1)
-    axes.annotate(
-        reference.label, (1.0, reference.value), xycoords=("axes fraction", "data"),
-        xytext=(-2, 3), textcoords="offset points", ha="right", fontsize=8.5, color=_REFERENCE,
-    )  # fmt: skip
+def _reference_label(axes: Axes, reference: Reference) -> None:
+    """Name the published line above the axes, where no curve can run through the words."""
+    axes.set_title(reference.label, loc="right", fontsize=8.5, color=_REFERENCE)
 
 
 def _svg(figure: Figure, label: str) -> str:

@@ -45,11 +45,13 @@ class Table:
     Parameters
     ----------
     head
-        Names of the columns.
+        Names of the columns; no head is shown where all are empty.
     rows
         Texts; a row shorter than `head` leaves its last cells empty.
     numeric
-        Whether all columns but the first are numbers, set flush right.
+        Whether all columns after the first `words` are numbers, set flush right.
+    words
+        How many columns at the start are words.
     marked
         Indices of rows to stand out, such as a sum.
     """
@@ -58,6 +60,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     caption: str = ""
     numeric: bool = True
+    words: int = 1
     marked: frozenset[int] = frozenset()
 
 
@@ -75,7 +78,14 @@ class Key:
     entries: Sequence[tuple[str, str, bool]]
 
 
-Block = Figure | Table | Code | Key | str
+@dataclass(frozen=True)
+class Links:
+    """Other pages, ``(text, relative address)`` each."""
+
+    entries: Sequence[tuple[str, str]]
+
+
+Block = Figure | Table | Code | Key | Links | str
 
 
 @dataclass(frozen=True)

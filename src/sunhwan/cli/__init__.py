@@ -1,0 +1,74 @@
+"""The command line: ``sunhwan VERB``, one verb a file, each of them thin.
+
+Standard output carries results and nothing else; errors and progress go to standard error. The exit
+code is 0 for success, 1 for a failure, 2 for a mistake in the call, and 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from sunhwan import __version__
+from sunhwan.cli.bench import bench
+from sunhwan.cli.check import check
+from sunhwan.cli.reproduce import reproduce
+from sunhwan.errors import SunhwanError
+
+_STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+class _Verbs(TyperGroup):
+    """The commands; an error raised on purpose becomes a message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SunhwanError as error:
+            typer.echo(f"error: {error.message}", err=True)
+            if error.hint:
+                typer.echo(f"\nhint: {error.hint}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+            raise typer.Exit(_STOPPED) from None
+
+
+# Plain text instead of boxes: quicker to start, and the same in a terminal, a pipe and a log.
+app = typer.Typer(
+    cls=_Verbs,
+    name="sunhwan",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"sunhwan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and stop.", callback=_show_version),
+    ] = False,
+) -> None:
+    """Recurrent networks that are fast on the machine you have and easy on the data you have."""
+
+
+app.command()(check)
+app.command()(reproduce)
+app.command()(bench)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()

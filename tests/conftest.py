@@ -1,0 +1,39 @@
+"""What every test needs: Keras on JAX, fixed seeds and a process that never opens a connection."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import NoReturn
+
+import pytest
+
+os.environ["KERAS_BACKEND"] = "jax"  # before anything imports keras
+
+_SEED = 20
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> Iterator[None]:
+    """Seed Python, NumPy and Keras alike before each test, whatever ran before it."""
+    import keras
+
+    keras.utils.set_random_seed(_SEED)
+    yield
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that leaves this machine."""
+    connect = socket.socket.connect
+
+    def refuse(self: socket.socket, address: object) -> object:
+        if self.family == socket.AF_UNIX or str(address[0]) in ("127.0.0.1", "::1", "localhost"):  # type: ignore[index]
+            return connect(self, address)  # type: ignore[arg-type]
+        return _fail(address)
+
+    def _fail(address: object) -> NoReturn:
+        raise AssertionError(f"a test tried to reach {address} over the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
