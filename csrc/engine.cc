@@ -6,6 +6,7 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "arena.h"
@@ -90,7 +91,8 @@ struct Call {
         weight_memory(weight_floats(backward)),
         weights{},
         scratch_floats((Chunk::scratch_floats(layout) + 63) / 64 * 64),
-        scratch(scratch_floats * plan.slots) {
+        scratch(scratch_floats * plan.slots),
+        chunks_(plan.slots) {
     place_weights();
     pack(backward);
   }
@@ -121,40 +123,55 @@ struct Call {
     }
   }
 
-  // run(chunk, team, slot, is_first) for every chunk: each slot's in order.
+  // run(chunk, team, slot, is_first) for the chunks of a slot, in order.
   template <class Run>
-  void for_each_chunk(const Run& run) {
-    const auto slot_chunks = [&](int64_t slot, Team& team) {
-      const int64_t begin = rows.slot_begin[slot], end = rows.slot_begin[slot + 1];
-      const int64_t chunks = (end - begin + plan.chunk_rows - 1) / plan.chunk_rows;
-      Chunk& chunk = chunks_[slot];
-      for (int64_t n = 0; n < chunks; ++n) {
-        const int64_t first = begin + (end - begin) * n / chunks;
-        team.sync();
-        if (team.id == 0) {
-          chunk.batch_rows = rows.order.data() + first;
-          chunk.rows = begin + (end - begin) * (n + 1) / chunks - first;
-          chunk.carve(layout, scratch.data() + slot * scratch_floats);
-          chunk.record = record == nullptr ? nullptr : record->data() + first * record_row_floats();
-        }
-        team.sync();
-        run(chunk, team, slot, n == 0);
+  void for_each_chunk(int64_t slot, Team& team, const Run& run) {
+    const int64_t begin = rows.slot_begin[slot], end = rows.slot_begin[slot + 1];
+    const int64_t chunks = (end - begin + plan.chunk_rows - 1) / plan.chunk_rows;
+    Chunk& chunk = chunks_[slot];
+    for (int64_t n = 0; n < chunks; ++n) {
+      const int64_t first = begin + (end - begin) * n / chunks;
+      team.sync();
+      if (team.id == 0) {
+        chunk.batch_rows = rows.order.data() + first;
+        chunk.rows = begin + (end - begin) * (n + 1) / chunks - first;
+        chunk.carve(layout, scratch.data() + slot * scratch_floats);
+        chunk.record = record == nullptr ? nullptr : record->data() + first * record_row_floats();
       }
-    };
-    chunks_.resize(plan.slots);
-    if (plan.by_units) {
-      run_team(pool, usable_threads(pool), [&](Team& team) { slot_chunks(0, team); });
-    } else {
-      parallel_for(pool, plan.slots, [&](int64_t slot) {
-        Team alone;
-        slot_chunks(slot, alone);
-      });
+      team.sync();
+      run(chunk, team, slot, n == 0);
     }
   }
 
  private:
   std::vector<Chunk> chunks_;
 };
+
+using Calls = std::vector<std::unique_ptr<Call>>;
+
+// run(call, chunk, team, slot, is_first) for every chunk of every call: one slot a thread, of
+// whichever call, then those calls whose units a whole team shares, one after the other.
+template <class Run>
+void for_each_chunk(const Calls& calls, Pool& pool, const Run& run) {
+  std::vector<std::pair<int64_t, int64_t>> jobs;  // call, slot
+  const auto work = [&](int64_t n, int64_t slot, Team& team) {
+    calls[n]->for_each_chunk(slot, team, [&](Chunk& chunk, Team& all, int64_t s, bool is_first) {
+      run(n, chunk, all, s, is_first);
+    });
+  };
+  for (size_t n = 0; n < calls.size(); ++n) {
+    if (calls[n]->plan.by_units) continue;
+    for (int64_t slot = 0; slot < calls[n]->plan.slots; ++slot) jobs.emplace_back(n, slot);
+  }
+  parallel_for(pool, int64_t(jobs.size()), [&](int64_t i) {
+    Team alone;
+    work(jobs[i].first, jobs[i].second, alone);
+  });
+  for (size_t n = 0; n < calls.size(); ++n) {
+    if (!calls[n]->plan.by_units) continue;
+    run_team(pool, usable_threads(pool), [&](Team& team) { work(int64_t(n), 0, team); });
+  }
+}
 
 // Remembering costs a write and a read of the record, computing again two products and the gate
 // functions. Rates of one core: about 8 GB/s to memory it shares, 100 GFLOP/s, 1 ns a gate.
@@ -201,63 +218,102 @@ Plan Plan::of(const Problem& p, const Kernels& kernels, int threads) {
   return plan;
 }
 
-void forward(const Kernels& kernels, const Problem& p, const ForwardResult& result, Pool& pool) {
-  if (p.B == 0) return;
-  if (p.T == 0) {
-    copy_state(result.h, p.h0, p);
-    copy_state(result.c, p.c0, p);
-    return;
+namespace {
+
+void forward_empty(const Problem& p, const ForwardResult& result) {
+  copy_state(result.h, p.h0, p);
+  copy_state(result.c, p.c0, p);
+}
+
+void backward_empty(const Problem& p, const BackwardArgs& args) {
+  const auto zero = [](float* to, int64_t n) {
+    if (to != nullptr) std::memset(to, 0, n * sizeof(float));
+  };
+  const auto pass_on = [&](float* to, const float* from) {
+    from == nullptr ? zero(to, p.B * p.H) : copy_state(to, from, p);
+  };
+  const int64_t columns = gate_count(p.kind) * p.H;
+  zero(args.dkernel, p.D * columns);
+  zero(args.drecurrent, p.H * columns);
+  zero(args.dbias, (p.has_two_biases() ? 2 : 1) * columns);
+  pass_on(args.dh0, args.dh);
+  pass_on(args.dc0, args.dc);
+}
+
+// Gradient sums of all slots into the results, shared among threads where that is worth it.
+void collect(const Kernels& kernels, const Call& call, const BackwardArgs& args, const float* sums) {
+  const Problem& p = call.p;
+  const int64_t rows = p.D + p.H + 1, slots = call.plan.slots;
+  const bool is_large = call.layout.gradient_size(p) * slots >= kParallelPacking;
+  const int64_t parts = is_large ? std::min<int64_t>(64, rows) : 1;
+  const auto collect_part = [&](int64_t part) {
+    for (int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
+      kernels.collect(p, call.layout, sums, slots, args, row);
+    }
+  };
+  if (parts == 1) return collect_part(0);
+  parallel_for(call.pool, parts, collect_part);
+}
+
+}  // namespace
+
+void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& pool) {
+  Calls calls;
+  std::vector<const ForwardResult*> results;
+  for (const Forward& task : tasks) {
+    const Problem& p = task.problem;
+    if (p.B == 0 || p.T == 0) {
+      forward_empty(p, task.result);
+      continue;
+    }
+    calls.push_back(std::make_unique<Call>(kernels, p, pool, false));
+    results.push_back(&task.result);
+    Call& call = *calls.back();
+    const bool keeps = task.result.checkpoints != nullptr && is_worth_a_record(p) &&
+                       call.record_bytes() <= kRecordLimit;
+    if (keeps) call.record = std::make_shared<Lease>(p.B * call.record_row_floats());
   }
-  Call call(kernels, p, pool, false);
-  const bool keeps = result.checkpoints != nullptr && is_worth_a_record(p) &&
-                     call.record_bytes() <= kRecordLimit;
-  if (keeps) call.record = std::make_shared<Lease>(p.B * call.record_row_floats());
-  call.for_each_chunk([&](Chunk& chunk, Team& team, int64_t, bool) {
-    kernels.forward(p, call.layout, call.weights, chunk, team, result);
+  for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t, bool) {
+    const Call& call = *calls[n];
+    kernels.forward(call.p, call.layout, call.weights, chunk, team, *results[n]);
   });
-  if (result.record == nullptr) return;
-  const uint32_t token = keeps ? keep_record(call.record, call.record_bytes()) : 0;
-  for (int64_t b = 0; b < p.B; ++b) {
-    result.record[2 * b] = token;
-    result.record[2 * b + 1] = uint32_t(b);
+  for (size_t n = 0; n < calls.size(); ++n) {
+    if (results[n]->record == nullptr) continue;
+    const std::shared_ptr<Lease>& record = calls[n]->record;
+    const uint32_t token = record ? keep_record(record, calls[n]->record_bytes()) : 0;
+    for (int64_t b = 0; b < calls[n]->p.B; ++b) {
+      results[n]->record[2 * b] = token;
+      results[n]->record[2 * b + 1] = uint32_t(b);
+    }
   }
 }
 
-void backward(const Kernels& kernels, const Problem& p, const BackwardArgs& args, Pool& pool) {
-  const int64_t gates = gate_count(p.kind);
-  if (p.B == 0 || p.T == 0) {
-    const auto zero = [](float* to, int64_t n) {
-      if (to != nullptr) std::memset(to, 0, n * sizeof(float));
-    };
-    zero(args.dkernel, p.D * gates * p.H);
-    zero(args.drecurrent, p.H * gates * p.H);
-    zero(args.dbias, (p.has_two_biases() ? 2 : 1) * gates * p.H);
-    copy_state(args.dh0, args.dh, p);
-    copy_state(args.dc0, args.dc, p);
-    return;
-  }
-  Call call(kernels, p, pool, true);
-  const int64_t size = call.layout.gradient_size(p), slots = call.plan.slots;
-  const Lease sums(size * slots);
-  call.record = find_record(p, args.record, call.record_row_floats());
-  call.for_each_chunk([&](Chunk& chunk, Team& team, int64_t slot, bool is_first) {
-    if (is_first && team.id == 0) {  // the pass begins with a barrier before anyone adds
-      std::memset(sums.data() + slot * size, 0, size * sizeof(float));
+void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& pool) {
+  Calls calls;
+  std::vector<const BackwardArgs*> args;
+  std::vector<std::unique_ptr<Lease>> sums;
+  for (const Backward& task : tasks) {
+    const Problem& p = task.problem;
+    if (p.B == 0 || p.T == 0) {
+      backward_empty(p, task.args);
+      continue;
     }
-    kernels.backward(p, call.layout, call.weights, chunk, team, args, sums.data() + slot * size);
-  });
-  const auto collect = [&](int64_t row) {
-    kernels.collect(p, call.layout, sums.data(), slots, args, row);
-  };
-  if (size * slots >= kParallelPacking) {
-    constexpr int64_t kParts = 64;
-    const int64_t all = p.D + p.H + 1;
-    parallel_for(pool, kParts, [&](int64_t part) {
-      for (int64_t row = all * part / kParts; row < all * (part + 1) / kParts; ++row) collect(row);
-    });
-  } else {
-    for (int64_t row = 0; row <= p.D + p.H; ++row) collect(row);
+    calls.push_back(std::make_unique<Call>(kernels, p, pool, true));
+    args.push_back(&task.args);
+    Call& call = *calls.back();
+    sums.push_back(std::make_unique<Lease>(call.layout.gradient_size(p) * call.plan.slots));
+    call.record = find_record(p, task.args.record, call.record_row_floats());
   }
+  for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t slot, bool first) {
+    const Call& call = *calls[n];
+    const int64_t size = call.layout.gradient_size(call.p);
+    float* own = sums[n]->data() + slot * size;
+    if (first && team.id == 0) {  // the pass begins with a barrier before anyone adds
+      std::memset(own, 0, size * sizeof(float));
+    }
+    kernels.backward(call.p, call.layout, call.weights, chunk, team, *args[n], own);
+  });
+  for (size_t n = 0; n < calls.size(); ++n) collect(kernels, *calls[n], *args[n], sums[n]->data());
 }
 
 }  // namespace sunhwan

@@ -1,10 +1,15 @@
 // Whole calls: from tensors to tensors, on the threads of a pool.
 //
+// A call takes several problems that do not depend on each other (the two directions of a
+// Bidirectional layer) and shares the threads among them; bits are those of one call for each.
+//
 // Both functions expect arguments that were checked (xla_ffi.cc does): sizes agree, pointers are
 // valid for them. They allocate nothing but arena blocks and may be called from several threads at
 // once. Results depend on the sizes, the instruction set and the pool's number of threads, never on
 // which thread did what: same machine, same bits.
 #pragma once
+
+#include <vector>
 
 #include "kernels.h"
 #include "problem.h"
@@ -12,8 +17,17 @@
 
 namespace sunhwan {
 
-void forward(const Kernels& kernels, const Problem& p, const ForwardResult& result, Pool& pool);
-void backward(const Kernels& kernels, const Problem& p, const BackwardArgs& args, Pool& pool);
+struct Forward {
+  Problem problem;
+  ForwardResult result;
+};
+struct Backward {
+  Problem problem;
+  BackwardArgs args;
+};
+
+void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& pool);
+void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& pool);
 
 // How a call is shared out. Exposed for tests and for `explain`.
 struct Plan {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 #include "arena.h"
 #include "embedding.h"
@@ -84,16 +86,30 @@ class Checker {
 
 struct Options {
   int64_t kind, activation, recurrent_activation, segment;
-  bool reset_after, go_backwards, zero_output;
+  bool reset_after, zero_output;
+  int64_t backwards;  // bit n: problem n runs from the last step to the first
 };
 
-// What forward and backward have in common.
-Problem read_problem(Checker& check, const Options& o, const ffi::AnyBuffer& x,
-                     const ffi::AnyBuffer& mask, const ffi::AnyBuffer& kernel,
-                     const ffi::AnyBuffer& recurrent, const ffi::AnyBuffer& bias) {
+constexpr size_t kForwardArgs = 7, kForwardResults = 5;
+constexpr size_t kBackwardArgs = 10, kBackwardResults = 6;
+
+// Buffers of problem n: `count` after the other, from n * count on.
+template <class Buffers>
+ffi::AnyBuffer buffer(const Buffers& all, size_t problem, size_t count, size_t i) {
+  if constexpr (std::is_same_v<Buffers, ffi::RemainingArgs>) {
+    return *all.template get<ffi::AnyBuffer>(problem * count + i);
+  } else {
+    return **all.template get<ffi::AnyBuffer>(problem * count + i);
+  }
+}
+
+// What forward and backward have in common: x, mask, kernel, recurrent_kernel, bias.
+Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs& args,
+                     size_t problem, size_t count) {
+  const auto arg = [&](size_t i) { return buffer(args, problem, count, i); };
   Problem p{};
-  const auto dims = x.dimensions();
-  const auto rows = recurrent.dimensions();
+  const auto dims = arg(0).dimensions();
+  const auto rows = arg(3).dimensions();
   if (dims.size() != 3) check.fail("`x` must have shape (B, T, D), received " + shape_text(dims));
   if (rows.size() != 2) check.fail("`recurrent_kernel` must be a matrix");
   if (o.kind < 0 || o.kind > 2 || o.activation < 0 || o.activation > 4 ||
@@ -105,96 +121,112 @@ Problem read_problem(Checker& check, const Options& o, const ffi::AnyBuffer& x,
   p.activation = int(o.activation);
   p.recurrent_activation = int(o.recurrent_activation);
   p.reset_after = o.reset_after;
-  p.go_backwards = o.go_backwards;
+  p.go_backwards = (o.backwards >> problem & 1) != 0;
   p.zero_output = o.zero_output;
   p.segment = o.segment;
   p.B = dims[0], p.T = dims[1], p.D = dims[2], p.H = rows[0];
   if (p.D < 1 || p.H < 1) check.fail("`x` and `recurrent_kernel` must have features and units");
   const int64_t columns = gate_count(p.kind) * p.H;
-  p.x = check.floats("x", x, {p.B, p.T, p.D});
-  if (!is_absent(mask)) {
-    p.mask = static_cast<unsigned char*>(check.expect("mask", mask, ffi::PRED, {p.B, p.T}));
+  p.x = check.floats("x", arg(0), {p.B, p.T, p.D});
+  if (!is_absent(arg(1))) {
+    p.mask = static_cast<unsigned char*>(check.expect("mask", arg(1), ffi::PRED, {p.B, p.T}));
   }
-  p.kernel = check.floats("kernel", kernel, {p.D, columns});
-  p.recurrent = check.floats("recurrent_kernel", recurrent, {p.H, columns});
-  p.bias = p.has_two_biases() ? check.optional("bias", bias, {2, columns})
-                              : check.optional("bias", bias, {columns});
+  p.kernel = check.floats("kernel", arg(2), {p.D, columns});
+  p.recurrent = check.floats("recurrent_kernel", arg(3), {p.H, columns});
+  p.bias = p.has_two_biases() ? check.optional("bias", arg(4), {2, columns})
+                              : check.optional("bias", arg(4), {columns});
   return p;
 }
 
-ffi::Error run_forward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer mask,
-                       ffi::AnyBuffer kernel, ffi::AnyBuffer recurrent, ffi::AnyBuffer bias,
-                       ffi::AnyBuffer h0, ffi::AnyBuffer c0, ffi::Result<ffi::AnyBuffer> y,
-                       ffi::Result<ffi::AnyBuffer> h, ffi::Result<ffi::AnyBuffer> c,
-                       ffi::Result<ffi::AnyBuffer> checkpoints,
-                       ffi::Result<ffi::AnyBuffer> record, int64_t kind, int64_t activation,
-                       int64_t recurrent_activation, int64_t segment, bool reset_after,
-                       bool go_backwards, bool zero_output) {
-  Checker check;
-  const Options options{kind,    activation,  recurrent_activation,
-                        segment, reset_after, go_backwards,
-                        zero_output};
-  Problem p = read_problem(check, options, x, mask, kernel, recurrent, bias);
-  if (!check.error().empty()) return check.result();
+Forward read_forward(Checker& check, const Options& options, const ffi::RemainingArgs& args,
+                     const ffi::RemainingRets& results, size_t problem) {
+  Forward task{read_problem(check, options, args, problem, kForwardArgs), {}};
+  if (!check.error().empty()) return task;
+  Problem& p = task.problem;
+  const auto out = [&](size_t i) { return buffer(results, problem, kForwardResults, i); };
+  p.h0 = check.floats("initial_state[0]", buffer(args, problem, kForwardArgs, 5), {p.B, p.H});
+  if (p.has_cell_state()) {
+    p.c0 = check.floats("initial_state[1]", buffer(args, problem, kForwardArgs, 6), {p.B, p.H});
+    task.result.c = check.result("last cell state", out(2), {p.B, p.H});
+  }
   const int64_t states = p.has_cell_state() ? 2 : 1;
-  p.h0 = check.floats("initial_state[0]", h0, {p.B, p.H});
-  if (p.has_cell_state()) p.c0 = check.floats("initial_state[1]", c0, {p.B, p.H});
-  ForwardResult result{};
-  result.y = check.result("outputs", *y, {p.B, p.T, p.H});
-  result.h = check.result("last state", *h, {p.B, p.H});
-  if (p.has_cell_state()) result.c = check.result("last cell state", *c, {p.B, p.H});
-  result.checkpoints =
-      check.result("checkpoints", *checkpoints, {p.segments(), states, p.B, p.H});
-  if (!is_absent(*record)) {
-    result.record = static_cast<uint32_t*>(check.expect("record", *record, ffi::U32, {p.B, 2}));
+  task.result.y = check.result("outputs", out(0), {p.B, p.T, p.H});
+  task.result.h = check.result("last state", out(1), {p.B, p.H});
+  task.result.checkpoints = check.result("checkpoints", out(3), {p.segments(), states, p.B, p.H});
+  if (!is_absent(out(4))) {
+    task.result.record =
+        static_cast<uint32_t*>(check.expect("record", out(4), ffi::U32, {p.B, 2}));
+  }
+  return task;
+}
+
+Backward read_backward(Checker& check, const Options& options, const ffi::RemainingArgs& args,
+                       const ffi::RemainingRets& results, size_t problem) {
+  Backward task{read_problem(check, options, args, problem, kBackwardArgs), {}};
+  if (!check.error().empty()) return task;
+  const Problem& p = task.problem;
+  BackwardArgs& to = task.args;
+  const auto arg = [&](size_t i) { return buffer(args, problem, kBackwardArgs, i); };
+  const auto out = [&](size_t i) { return buffer(results, problem, kBackwardResults, i); };
+  const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
+  to.checkpoints = check.floats("checkpoints", arg(5), {p.segments(), states, p.B, p.H});
+  to.record = static_cast<uint32_t*>(check.expect("record", arg(6), ffi::U32, {p.B, 2}));
+  to.dy = check.optional("gradient of outputs", arg(7), {p.B, p.T, p.H});
+  to.dh = check.optional("gradient of last state", arg(8), {p.B, p.H});
+  to.dx = check.result("gradient of x", out(0), {p.B, p.T, p.D});
+  to.dkernel = check.result("gradient of kernel", out(1), {p.D, columns});
+  to.drecurrent = check.result("gradient of recurrent_kernel", out(2), {p.H, columns});
+  to.dbias = p.has_two_biases() ? check.result("gradient of bias", out(3), {2, columns})
+                                : check.result("gradient of bias", out(3), {columns});
+  to.dh0 = check.result("gradient of initial_state[0]", out(4), {p.B, p.H});
+  if (p.has_cell_state()) {
+    to.dc = check.optional("gradient of last cell state", arg(9), {p.B, p.H});
+    to.dc0 = check.result("gradient of initial_state[1]", out(5), {p.B, p.H});
+  }
+  return task;
+}
+
+// Reads every problem of a call with `read`, then hands them all to `run`.
+template <class Task, class Read, class Run>
+ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
+                     const ffi::RemainingRets& results, size_t args_each, size_t results_each,
+                     const Options& options, const Read& read, const Run& run) {
+  Checker check;
+  const size_t count = args.size() / args_each;
+  if (count * args_each != args.size() || count * results_each != results.size()) {
+    check.fail("the numbers of arguments and results do not belong together");
+  }
+  std::vector<Task> tasks;
+  for (size_t n = 0; n < count && check.error().empty(); ++n) {
+    tasks.push_back(read(check, options, args, results, n));
   }
   std::string error;
   const Kernels* kernels = active_kernels(&error);
   if (kernels == nullptr) check.fail(error);
   if (!check.error().empty()) return check.result();
   XlaPool pool(threads);
-  forward(*kernels, p, result, pool);
+  run(*kernels, tasks, pool);
   return ffi::Error::Success();
 }
 
-ffi::Error run_backward(ffi::ThreadPool threads, ffi::AnyBuffer x, ffi::AnyBuffer mask,
-                        ffi::AnyBuffer kernel, ffi::AnyBuffer recurrent, ffi::AnyBuffer bias,
-                        ffi::AnyBuffer checkpoints, ffi::AnyBuffer record, ffi::AnyBuffer dy,
-                        ffi::AnyBuffer dh, ffi::AnyBuffer dc, ffi::Result<ffi::AnyBuffer> dx,
-                        ffi::Result<ffi::AnyBuffer> dkernel, ffi::Result<ffi::AnyBuffer> drecurrent,
-                        ffi::Result<ffi::AnyBuffer> dbias, ffi::Result<ffi::AnyBuffer> dh0,
-                        ffi::Result<ffi::AnyBuffer> dc0, int64_t kind, int64_t activation,
+ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args,
+                       ffi::RemainingRets results, int64_t kind, int64_t activation,
+                       int64_t recurrent_activation, int64_t segment, bool reset_after,
+                       bool zero_output, int64_t backwards) {
+  const Options options{kind,        activation,  recurrent_activation, segment,
+                        reset_after, zero_output, backwards};
+  return run_tasks<Forward>(threads, args, results, kForwardArgs, kForwardResults, options,
+                            read_forward, forward);
+}
+
+ffi::Error run_backward(ffi::ThreadPool threads, ffi::RemainingArgs args,
+                        ffi::RemainingRets results, int64_t kind, int64_t activation,
                         int64_t recurrent_activation, int64_t segment, bool reset_after,
-                        bool go_backwards, bool zero_output) {
-  Checker check;
-  const Options options{kind,    activation,  recurrent_activation,
-                        segment, reset_after, go_backwards,
-                        zero_output};
-  const Problem p = read_problem(check, options, x, mask, kernel, recurrent, bias);
-  if (!check.error().empty()) return check.result();
-  const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
-  BackwardArgs args{};
-  args.checkpoints = check.floats("checkpoints", checkpoints, {p.segments(), states, p.B, p.H});
-  args.record = static_cast<uint32_t*>(check.expect("record", record, ffi::U32, {p.B, 2}));
-  args.dy = check.optional("gradient of outputs", dy, {p.B, p.T, p.H});
-  args.dh = check.optional("gradient of last state", dh, {p.B, p.H});
-  args.dx = check.result("gradient of x", *dx, {p.B, p.T, p.D});
-  args.dkernel = check.result("gradient of kernel", *dkernel, {p.D, columns});
-  args.drecurrent = check.result("gradient of recurrent_kernel", *drecurrent, {p.H, columns});
-  args.dbias = p.has_two_biases() ? check.result("gradient of bias", *dbias, {2, columns})
-                                  : check.result("gradient of bias", *dbias, {columns});
-  args.dh0 = check.result("gradient of initial_state[0]", *dh0, {p.B, p.H});
-  if (p.has_cell_state()) {
-    args.dc = check.optional("gradient of last cell state", dc, {p.B, p.H});
-    args.dc0 = check.result("gradient of initial_state[1]", *dc0, {p.B, p.H});
-  }
-  std::string error;
-  const Kernels* kernels = active_kernels(&error);
-  if (kernels == nullptr) check.fail(error);
-  if (!check.error().empty()) return check.result();
-  XlaPool pool(threads);
-  backward(*kernels, p, args, pool);
-  return ffi::Error::Success();
+                        bool zero_output, int64_t backwards) {
+  const Options options{kind,        activation,  recurrent_activation, segment,
+                        reset_after, zero_output, backwards};
+  return run_tasks<Backward>(threads, args, results, kBackwardArgs, kBackwardResults, options,
+                             read_backward, backward);
 }
 
 ffi::Error run_lookup(ffi::ThreadPool threads, ffi::AnyBuffer table, ffi::AnyBuffer ids,
@@ -243,52 +275,26 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 }  // namespace
 }  // namespace sunhwan
 
-#define SUNHWAN_OPTIONS()                   \
-  Attr<int64_t>("kind")                     \
-      .Attr<int64_t>("activation")          \
+// Arguments and results come in groups, one for each problem:
+//   forward   x [B, T, D], mask [B, T], kernel [D, G*H], recurrent_kernel [H, G*H], bias, h0, c0
+//             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2]
+//   backward  x, mask, kernel, recurrent_kernel, bias, checkpoints, record, dy, dh, dc
+//             -> dx, dkernel, drecurrent, dbias, dh0, dc0
+#define SUNHWAN_BINDING()                    \
+  ffi::Ffi::Bind()                           \
+      .Ctx<ffi::ThreadPool>()                \
+      .RemainingArgs()                       \
+      .RemainingRets()                       \
+      .Attr<int64_t>("kind")                 \
+      .Attr<int64_t>("activation")           \
       .Attr<int64_t>("recurrent_activation") \
-      .Attr<int64_t>("segment")             \
-      .Attr<bool>("reset_after")            \
-      .Attr<bool>("go_backwards")           \
-      .Attr<bool>("zero_output")
+      .Attr<int64_t>("segment")              \
+      .Attr<bool>("reset_after")             \
+      .Attr<bool>("zero_output")             \
+      .Attr<int64_t>("backwards")
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<ffi::AnyBuffer>()  // x [B, T, D]
-                                  .Arg<ffi::AnyBuffer>()  // mask [B, T]
-                                  .Arg<ffi::AnyBuffer>()  // kernel [D, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // recurrent_kernel [H, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // bias [G*H] or [2, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // h0 [B, H]
-                                  .Arg<ffi::AnyBuffer>()  // c0 [B, H]
-                                  .Ret<ffi::AnyBuffer>()  // y [B, T, H]
-                                  .Ret<ffi::AnyBuffer>()  // h [B, H]
-                                  .Ret<ffi::AnyBuffer>()  // c [B, H]
-                                  .Ret<ffi::AnyBuffer>()  // checkpoints [segments, states, B, H]
-                                  .Ret<ffi::AnyBuffer>()  // record uint32[B, 2]
-                                  .SUNHWAN_OPTIONS());
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<ffi::AnyBuffer>()  // x [B, T, D]
-                                  .Arg<ffi::AnyBuffer>()  // mask [B, T]
-                                  .Arg<ffi::AnyBuffer>()  // kernel [D, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // recurrent_kernel [H, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // bias [G*H] or [2, G*H]
-                                  .Arg<ffi::AnyBuffer>()  // checkpoints
-                                  .Arg<ffi::AnyBuffer>()  // record
-                                  .Arg<ffi::AnyBuffer>()  // dy [B, T, H]
-                                  .Arg<ffi::AnyBuffer>()  // dh [B, H]
-                                  .Arg<ffi::AnyBuffer>()  // dc [B, H]
-                                  .Ret<ffi::AnyBuffer>()  // dx
-                                  .Ret<ffi::AnyBuffer>()  // dkernel
-                                  .Ret<ffi::AnyBuffer>()  // drecurrent
-                                  .Ret<ffi::AnyBuffer>()  // dbias
-                                  .Ret<ffi::AnyBuffer>()  // dh0
-                                  .Ret<ffi::AnyBuffer>()  // dc0
-                                  .SUNHWAN_OPTIONS());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward, SUNHWAN_BINDING());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward, SUNHWAN_BINDING());
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_embedding_lookup, sunhwan::run_lookup,
                               ffi::Ffi::Bind()

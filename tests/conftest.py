@@ -14,6 +14,11 @@ os.environ["KERAS_BACKEND"] = "jax"  # before anything imports keras
 _SEED = 20
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Keras 3.15's `Variable` predates the second argument that NumPy 2 gives `__array__`.
+    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
+
+
 @pytest.fixture(autouse=True)
 def _fixed_seeds() -> Iterator[None]:
     """Seed Python, NumPy and Keras alike before each test, whatever ran before it."""

@@ -42,7 +42,7 @@ def _start(files: tuple[str, ...], folder: Path) -> subprocess.Popen[str]:
         [
             *(sys.executable, "-m", "pytest", *options, *skip),
             *("-W", "ignore", "-c", str(folder / "pytest.ini"), f"--rootdir={folder}"),
-            *("--tb=short", f"--junitxml={folder / 'results.xml'}"),
+            *("--tb=short", "-o", "junit_family=xunit1", f"--junitxml={folder / 'results.xml'}"),
             *(str(_LAYERS / name) for name in files),
         ],
         # compiling such small layers takes far longer than running them
@@ -59,13 +59,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[s
     folders = [tmp_path_factory.mktemp(f"keras{n}") for n in range(len(GROUPS))]
     processes = [_start(*pair) for pair in zip(GROUPS, folders, strict=True)]
     found: dict[str, list[tuple[str, str]]] = {name: [] for name in FILES}
-    for process, folder in zip(processes, folders, strict=True):
-        text = process.communicate(timeout=600)[0]
+    texts = [process.communicate(timeout=600)[0] for process in processes]
+    for text, folder in zip(texts, folders, strict=True):
         results = folder / "results.xml"
         assert results.is_file(), text[-4000:]
         for case in ElementTree.parse(results).iter("testcase"):
-            stem = next(part for part in case.attrib["classname"].split(".") if "_test" in part)
-            (name,) = [name for name in FILES if name.endswith(f"/{stem}.py")]
+            (name,) = [name for name in FILES if case.attrib["file"].endswith(name)]
             problems = [child for child in case if child.tag in ("failure", "error", "skipped")]
             outcome = f"{problems[0].tag}: {problems[0].text}" if problems else "passed"
             found[name].append((case.attrib["name"], outcome))

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import json
 import os
 import sys
 from importlib.metadata import version as _version
@@ -30,10 +32,21 @@ __all__ = ["__version__", *_HOMES]
 
 
 def _default_to_jax() -> None:
-    """Choose JAX where the user has not chosen: Keras would ask for TensorFlow."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    if "keras" not in sys.modules and not (home / "keras.json").exists():
-        os.environ.setdefault("KERAS_BACKEND", "jax")
+    """Choose JAX where the user has not chosen.
+
+    Keras writes ``keras.json`` with ``tensorflow`` in it on its very first import, whatever runs, so
+    the file is a choice only where the backend it names is installed.
+    """
+    if "keras" in sys.modules:
+        return
+    file = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "keras.json"
+    try:
+        chosen = json.loads(file.read_text("utf-8")).get("backend", "jax")
+    except (OSError, ValueError, AttributeError):
+        chosen = "jax"
+    if importlib.util.find_spec(str(chosen)) is None:
+        chosen = "jax"
+    os.environ.setdefault("KERAS_BACKEND", str(chosen))
 
 
 _default_to_jax()

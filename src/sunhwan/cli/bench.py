@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from sunhwan.reproduce.speed import Speed
     from sunhwan.reproduce.stopwatch import Timed
 
+#: environment variables that change how long a step takes
+_DECIDING = ("SUNHWAN_ISA", "SUNHWAN_THREADS", "XLA_FLAGS")
+
 
 def bench(
     models: Annotated[
@@ -93,10 +96,9 @@ def _show(found: list[Speed]) -> None:
     Console().print(table)
 
 
-def _write(
-    path: Path, found: list[Speed], models: str, rounds: int, steps: int | None
-) -> Path:
+def _write(path: Path, found: list[Speed], models: str, rounds: int, steps: int | None) -> Path:
     """Write the figures with all that they depend on; the path of the file."""
+    import os
     from datetime import UTC, datetime
 
     from sunhwan import environment
@@ -111,6 +113,7 @@ def _write(
         "date": f"{now:%Y-%m-%d}",
         "command": f"sunhwan bench --models {models} --rounds {rounds}{fewer}",
         "environment": facts,
+        "variables": {name: os.environ[name] for name in _DECIDING if name in os.environ},
         "models": [speed.as_json() for speed in found],
     }
     return write_json(path, record)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,38 +39,17 @@ class Found:
 
 
 def run() -> Iterator[Found]:
-    """Test with each instruction set that can run here, or the one that ``SUNHWAN_ISA`` names.
+    """Test what runs here: the kernels in use, or plain JAX where there are none.
 
     Yields
     ------
     Found
         For each recurrence forward and backward, and for the embedding.
     """
-    if not native.available():
-        isas = [""]
-    elif os.environ.get("SUNHWAN_ISA"):
-        isas = [native.active_isa()]
-    else:
-        isas = native.available_isas()
-    for isa in isas:
-        with _forced(isa):
-            where = isa or "plain JAX"
-            for name, cell in _CELLS.items():
-                yield Found(f"{name}, {where}", _recurrence_error(cell))
-    yield Found("Embedding", _embedding_error())
-
-
-@contextmanager
-def _forced(isa: str) -> Iterator[None]:
-    """Let the kernels of one instruction set run; they read the variable at each call."""
-    before = os.environ.get("SUNHWAN_ISA")
-    if isa:
-        os.environ["SUNHWAN_ISA"] = isa
-    try:
-        yield
-    finally:
-        if isa and before is None:
-            del os.environ["SUNHWAN_ISA"]
+    where = native.active_isa() if native.available() else "plain JAX"
+    for name, cell in _CELLS.items():
+        yield Found(f"{name}, {where}", _recurrence_error(cell))
+    yield Found(f"Embedding, {where}", _embedding_error())
 
 
 def _recurrence_error(cell: Cell) -> float:

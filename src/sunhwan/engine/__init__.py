@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from sunhwan.engine.cell import ACTIVATIONS, Cell
 from sunhwan.engine.embedding import embedding_lookup
-from sunhwan.engine.recurrence import rnn, why_plain
+from sunhwan.engine.recurrence import Run, rnn, rnns, why_plain
 
-__all__ = ["ACTIVATIONS", "Cell", "embedding_lookup", "rnn", "why_plain"]
+__all__ = ["ACTIVATIONS", "Cell", "Run", "embedding_lookup", "rnn", "rnns", "why_plain"]

@@ -10,7 +10,8 @@ Reverse mode (``jax.grad``) therefore runs kernels only, while forward mode and 
 work too, at the speed of plain JAX. A custom_vjp could not offer those.
 
 Operands travel in a fixed order under their names; a call lists the names it has, so that nothing
-absent is ever passed.
+absent is ever passed. One call may hold several runs that share ``x`` and ``mask``, the two
+directions of a Bidirectional layer; what belongs to run 1 bears names such as ``kernel.1``.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ _RESULTS = ("y", "h", "c", "checkpoints", "record")
 #: results of `forward` that only `backward` reads: states to start again from, and a token for gates
 #: that the engine may still hold (csrc/records.h)
 _RESIDUALS = ("checkpoints", "record")
+_GRADIENTS = ("x", "kernel", "recurrent", "bias", "h0", "c0")
+_BACKWARD_INPUTS = ("x", "mask", "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
+#: all that a run has for itself
+_OWN = (*_WEIGHTS, "h0", "c0", *_RESIDUALS, "dy", "dh", "dc")
 #: which axis of each tensor is the batch
 BATCH_AXIS = {
     **dict.fromkeys(("x", "mask", "h0", "c0", "y", "h", "c", "record", "dy", "dh", "dc"), 0),
@@ -50,7 +55,7 @@ class Options:
     """What a call is, apart from its arrays: hashable, one compiled program each."""
 
     cell: Cell
-    go_backwards: bool
+    backwards: tuple[bool, ...]  # one for each run
     zero_output: bool
     segment: int
 
@@ -62,25 +67,47 @@ class Options:
             "recurrent_activation": np.int64(ACTIVATIONS.index(self.cell.recurrent_activation)),
             "segment": np.int64(self.segment),
             "reset_after": self.cell.reset_after,
-            "go_backwards": self.go_backwards,
             "zero_output": self.zero_output,
+            "backwards": np.int64(sum(1 << run for run, back in enumerate(self.backwards) if back)),
         }
 
 
-def forward_names(options: Options, want_y: bool, want_checkpoints: bool) -> tuple[str, ...]:
+def run_name(name: str, run: int) -> str:
+    """Return the name under which run ``run`` knows a tensor of its own."""
+    return name if run == 0 else f"{name}.{run}"
+
+
+def _base(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _of_run(named: Named, run: int) -> Named:
+    """Return what a run is given, under the plain names."""
+    own = {name: named[run_name(name, run)] for name in _OWN if run_name(name, run) in named}
+    return {name: named[name] for name in ("x", "mask") if name in named} | own
+
+
+def forward_names(options: Options, want_y: bool, want_residuals: bool) -> tuple[str, ...]:
     """Return the names of `forward`'s results."""
-    wanted = (want_y, True, options.cell.states == 2, want_checkpoints, want_checkpoints)
-    return tuple(name for name, is_wanted in zip(_RESULTS, wanted, strict=True) if is_wanted)
+    wanted = (want_y, True, options.cell.states == 2, want_residuals, want_residuals)
+    return tuple(
+        run_name(name, run)
+        for run in range(len(options.backwards))
+        for name, is_wanted in zip(_RESULTS, wanted, strict=True)
+        if is_wanted
+    )
 
 
 def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
     b, t, _ = operands["x"].shape
     units = operands["recurrent"].shape[0]
-    if name == "y":
-        return (b, t, units)
-    if name == "checkpoints":
-        return (-(-t // options.segment), options.cell.states, b, units)
-    return (b, 2) if name == "record" else (b, units)
+    return {
+        "y": (b, t, units),
+        "h": (b, units),
+        "c": (b, units),
+        "checkpoints": (-(-t // options.segment), options.cell.states, b, units),
+        "record": (b, 2),
+    }[_base(name)]
 
 
 def _call(target: str, options: Options, operands: Sequence[Any], results: Sequence[Any]) -> Any:
@@ -90,11 +117,11 @@ def _call(target: str, options: Options, operands: Sequence[Any], results: Seque
     call = jax.ffi.ffi_call(target, [nothing if r is None else r for r in results])
     given = [jnp.zeros((0,), jnp.float32) if o is None else o for o in operands]
     got = call(*given, **options.attributes())
-    return [g for g, r in zip(got, results, strict=True) if r is not None]
+    return [None if r is None else g for g, r in zip(got, results, strict=True)]
 
 
 def _dtype(name: str) -> Any:
-    return jnp.dtype(jnp.uint32 if name == "record" else jnp.float32)
+    return jnp.dtype(jnp.uint32 if _base(name) == "record" else jnp.float32)
 
 
 def _struct(shape: tuple[int, ...], dtype: Any = jnp.float32) -> jax.ShapeDtypeStruct:
@@ -105,39 +132,55 @@ def _forward_kernel(
     *operands: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
-    wanted = [
-        _struct(_shape(name, options, named), _dtype(name)) if name in results else None
-        for name in _RESULTS
-    ]
-    return _call("sunhwan_forward", options, [named.get(n) for n in _INPUTS], wanted)
+    given, wanted, order = [], [], []
+    for run in range(len(options.backwards)):
+        mine = _of_run(named, run)
+        given += [mine.get(name) for name in _INPUTS]
+        order += [run_name(name, run) for name in _RESULTS]
+    for name in order:
+        struct = _struct(_shape(name, options, named), _dtype(name))
+        wanted.append(struct if name in results else None)
+    got = dict(zip(order, _call("sunhwan_forward", options, given, wanted), strict=True))
+    return [got[name] for name in results]
 
 
 def _backward_kernel(
     *operands: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
-    given = ("x", "mask", "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
-    wanted = [
-        _struct(named[name].shape) if name in results else None
-        for name in ("x", "kernel", "recurrent", "bias", "h0", "c0")
-    ]
-    return _call("sunhwan_backward", options, [named.get(n) for n in given], wanted)
+    given, wanted, order = [], [], []
+    for run in range(len(options.backwards)):
+        mine = _of_run(named, run)
+        given += [mine.get(name) for name in _BACKWARD_INPUTS]
+        for name in _GRADIENTS:
+            full = run_name(name, run)
+            order.append(full)
+            is_wanted = full in results or (name == "x" and "x" in results)
+            wanted.append(_struct(mine[name].shape) if is_wanted else None)
+    got = dict(zip(order, _call("sunhwan_backward", options, given, wanted), strict=True))
+    if "x" in results:  # shared by the runs
+        got["x"] = sum(got[run_name("x", run)] for run in range(len(options.backwards)))
+    return [got[name] for name in results]
 
 
 def _plain_forward(named: Named, options: Options) -> Named:
-    states = tuple(named[n] for n in ("h0", "c0") if n in named)
-    y, last = plain.rnn(
-        options.cell,
-        named["x"],
-        named["kernel"],
-        named["recurrent"],
-        named.get("bias"),
-        states,
-        named.get("mask"),
-        go_backwards=options.go_backwards,
-        zero_output=options.zero_output,
-    )
-    return {"y": y, **dict(zip(("h", "c"), last, strict=False))}
+    out = {}
+    for run, back in enumerate(options.backwards):
+        mine = _of_run(named, run)
+        y, last = plain.rnn(
+            options.cell,
+            mine["x"],
+            mine["kernel"],
+            mine["recurrent"],
+            mine.get("bias"),
+            tuple(mine[name] for name in ("h0", "c0") if name in mine),
+            mine.get("mask"),
+            go_backwards=back,
+            zero_output=options.zero_output,
+        )
+        results = {"y": y, **dict(zip(("h", "c"), last, strict=False))}
+        out |= {run_name(name, run): value for name, value in results.items()}
+    return out
 
 
 def _plain_tangent(
@@ -162,7 +205,7 @@ def _plain_backward(
     *operands: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
-    cotangents = {n[1:]: named[n] for n in ("dy", "dh", "dc") if n in named}
+    cotangents = {n[1:]: named[n] for n in names if _base(n) in ("dy", "dh", "dc")}
 
     def run(part: Named) -> Named:
         out = _plain_forward({**named, **part}, options)
@@ -240,12 +283,13 @@ def _forward_jvp(
         if name != "mask" and not isinstance(tangent, ad.Zero)
     )
     given = dict(zip(names, tangents, strict=True))
-    differentiable = tuple(name for name in results if name not in _RESIDUALS)
+    differentiable = tuple(name for name in results if _base(name) not in _RESIDUALS)
+    residuals = tuple(name for name in with_checkpoints if _base(name) in _RESIDUALS)
     moved = tangent_p.bind(
         *primals,
-        *(found[name] for name in _RESIDUALS),
+        *(found[name] for name in residuals),
         *(given[name] for name in wrt),
-        names=(*names, *_RESIDUALS),
+        names=(*names, *residuals),
         options=options,
         wrt=wrt,
         results=differentiable,
@@ -316,12 +360,12 @@ def _forward_batch(args: Any, dims: Any, **params: Any) -> Any:
     """Fold the new axis into the batch where all its members share their weights."""
     names, results = params["names"], params["results"]
     by_name = dict(zip(names, dims, strict=True))
-    if any(by_name.get(name) is not None for name in _WEIGHTS):
+    if any(dim is not None and _base(name) in _WEIGHTS for name, dim in by_name.items()):
         return _one_after_the_other(forward_p, args, dims, params)
     n = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
 
     def fold(name: str, value: Array, dim: int | None) -> Array:
-        if name in _WEIGHTS:
+        if _base(name) in _WEIGHTS:
             return value
         spread = (
             jnp.broadcast_to(value, (n, *value.shape))
@@ -331,7 +375,7 @@ def _forward_batch(args: Any, dims: Any, **params: Any) -> Any:
         return spread.reshape(n * spread.shape[1], *spread.shape[2:])
 
     out = forward_p.bind(*(fold(*item) for item in zip(names, args, dims, strict=True)), **params)
-    axes = [BATCH_AXIS[name] for name in results]
+    axes = [BATCH_AXIS[_base(name)] for name in results]
     return [
         o.reshape(*o.shape[:axis], n, o.shape[axis] // n, *o.shape[axis + 1 :])
         for o, axis in zip(out, axes, strict=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -83,41 +85,105 @@ def rnn(
     >>> y.shape, bool((y[:, -1] == h).all()), float(h[0, 0])
     ((2, 5, 4), True, 0.7265625)
     """
-    operands = _checked(cell, x, kernel, recurrent_kernel, bias, initial_state, mask)
-    if why_plain(operands["x"].dtype):
+    run = Run(kernel, recurrent_kernel, bias, initial_state, go_backwards)
+    [result] = rnns(
+        cell,
+        x,
+        [run],
+        mask=mask,
+        zero_output_for_mask=zero_output_for_mask,
+        return_sequences=return_sequences,
+    )
+    return result
+
+
+@dataclass(frozen=True)
+class Run:
+    """One of several recurrences over the same input: weights, start and direction, as for `rnn`."""
+
+    kernel: Any
+    recurrent_kernel: Any
+    bias: Any = None
+    initial_state: tuple[Any, ...] | None = None
+    go_backwards: bool = False
+
+
+def rnns(
+    cell: Cell,
+    x: Any,
+    runs: Sequence[Run],
+    *,
+    mask: Any = None,
+    zero_output_for_mask: bool = False,
+    return_sequences: bool = True,
+) -> list[tuple[Array | None, tuple[Array, ...]]]:
+    """Return outputs and last states of several recurrences that read the same input side by side.
+
+    What `rnn` says holds for each; the threads are shared among them, which is what the two
+    directions of a bidirectional layer want when the batch is small.
+
+    Raises
+    ------
+    ShapeError
+        As `rnn`.
+
+    Examples
+    --------
+    >>> x, w, u = jnp.ones((2, 5, 3)), jnp.ones((3, 4)) / 8, jnp.eye(4) / 2
+    >>> both = rnns(Cell("simple_rnn"), x, [Run(w, u), Run(w, u, go_backwards=True)])
+    >>> [outputs.shape for outputs, states in both]
+    [(2, 5, 4), (2, 5, 4)]
+    """
+    operands = _checked_input(x, mask)
+    for run in runs:
+        _check_run(cell, operands["x"], run)
+    own = [_run_operands(cell, operands["x"], run) for run in runs]
+    if not why_plain(operands["x"].dtype):
+        backwards = tuple(run.go_backwards for run in runs)
+        return _by_kernel(cell, operands, own, backwards, zero_output_for_mask, return_sequences)
+    results: list[tuple[Array | None, tuple[Array, ...]]] = []
+    for run, mine in zip(runs, own, strict=True):
         outputs, states = plain.rnn(
             cell,
             operands["x"],
-            operands["kernel"],
-            operands["recurrent"],
-            operands.get("bias"),
-            tuple(operands[name] for name in ("h0", "c0") if name in operands),
+            mine["kernel"],
+            mine["recurrent"],
+            mine.get("bias"),
+            tuple(mine[name] for name in ("h0", "c0") if name in mine),
             operands.get("mask"),
-            go_backwards=go_backwards,
+            go_backwards=run.go_backwards,
             zero_output=zero_output_for_mask,
         )
-        return (outputs if return_sequences else None), states
-    return _by_kernel(cell, operands, go_backwards, zero_output_for_mask, return_sequences)
+        results.append((outputs if return_sequences else None, states))
+    return results
 
 
 def _by_kernel(
     cell: Cell,
     operands: dict[str, Array],
-    go_backwards: bool,
+    own: list[dict[str, Array]],
+    backwards: tuple[bool, ...],
     zero_output: bool,
     return_sequences: bool,
-) -> tuple[Array | None, tuple[Array, ...]]:
+) -> list[tuple[Array | None, tuple[Array, ...]]]:
     from sunhwan.engine import primitives
 
-    steps = operands["x"].shape[1]
-    options = primitives.Options(cell, go_backwards, zero_output, max(1, min(_SEGMENT, steps)))
+    segment = max(1, min(_SEGMENT, operands["x"].shape[1]))
+    options = primitives.Options(cell, backwards, zero_output, segment)
     results = primitives.forward_names(options, return_sequences, False)
+    for run, mine in enumerate(own):
+        operands |= {primitives.run_name(name, run): value for name, value in mine.items()}
     operands = _same_variance(operands)
     out = primitives.forward_p.bind(
         *operands.values(), names=tuple(operands), options=options, results=results
     )
     found = dict(zip(results, out, strict=True))
-    return found.get("y"), tuple(found[name] for name in ("h", "c") if name in found)
+    per_run = []
+    for run in range(len(own)):
+        names = [primitives.run_name(name, run) for name in ("y", "h", "c")]
+        y, *states = [found.get(name) for name in names]
+        per_run.append((y, tuple(state for state in states if state is not None)))
+    return per_run
 
 
 def _same_variance(operands: dict[str, Array]) -> dict[str, Array]:
@@ -136,53 +202,56 @@ def _same_variance(operands: dict[str, Array]) -> dict[str, Array]:
     }
 
 
-def _checked(
-    cell: Cell,
-    x: Any,
-    kernel: Any,
-    recurrent_kernel: Any,
-    bias: Any,
-    initial_state: tuple[Any, ...] | None,
-    mask: Any,
-) -> dict[str, Array]:
-    """Return the operands by name, in the primitives' order, each of the shape it must have."""
-    x, recurrent = jnp.asarray(x), jnp.asarray(recurrent_kernel)
+def _checked_input(x: Any, mask: Any) -> dict[str, Array]:
+    x = jnp.asarray(x)
     if x.ndim != 3 or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ShapeError(
             "`x` must be floating-point numbers of shape (B, T, D), received "
             f"{x.dtype.name} of shape {x.shape}",
             hint="add the missing axis: `x[None]` for one sequence, `x[..., None]` for one feature",
         )
-    if recurrent.ndim != 2:
+    if mask is None:
+        return {"x": x}
+    return {"x": x, "mask": _of_shape("mask", mask, x.shape[:2], "(B, T)", jnp.bool_)}
+
+
+def _check_run(cell: Cell, x: Array, run: Run) -> None:
+    shape = jnp.shape(run.recurrent_kernel)
+    if len(shape) != 2:
         raise ShapeError(
-            f"`recurrent_kernel` must have shape (H, {len(cell.gates)} * H), "
-            f"received {recurrent.shape}"
+            f"`recurrent_kernel` must have shape (H, {len(cell.gates)} * H), received {shape}"
         )
-    (batch, steps, features), units = x.shape, recurrent.shape[0]
-    columns = len(cell.gates) * units
-    if features < 1 or units < 1:
+    if x.shape[2] < 1 or shape[0] < 1:
         raise ShapeError(f"`x` and `recurrent_kernel` must not be empty, received {x.shape}")
-    operands = {"x": x}
-    if mask is not None:
-        operands["mask"] = _of_shape("mask", mask, (batch, steps), "(B, T)", jnp.bool_)
-    operands["kernel"] = _of_shape("kernel", kernel, (features, columns), "(D, G * H)", x.dtype)
-    operands["recurrent"] = _of_shape(
-        "recurrent_kernel", recurrent, (units, columns), "(H, G * H)", x.dtype
-    )
-    if bias is not None:
-        operands["bias"] = _of_shape("bias", bias, cell.bias_shape(units), "the bias", x.dtype)
-    if initial_state is None:
-        initial_state = (jnp.zeros((batch, units), x.dtype),) * cell.states
-    if len(initial_state) != cell.states:
+    if run.initial_state is not None and len(run.initial_state) != cell.states:
         raise ShapeError(
             f"`initial_state` must hold {cell.states} array(s) for a {cell.kind}, "
-            f"received {len(initial_state)}"
+            f"received {len(run.initial_state)}"
         )
-    for name, i in zip(("h0", "c0"), range(cell.states), strict=False):
-        operands[name] = _of_shape(
-            f"initial_state[{i}]", initial_state[i], (batch, units), "(B, H)", x.dtype
-        )
-    return operands
+
+
+def _run_operands(cell: Cell, x: Array, run: Run) -> dict[str, Array]:
+    """Return a run's operands by name, in the primitives' order, each of the shape it must have."""
+    batch, units, features = x.shape[0], jnp.shape(run.recurrent_kernel)[0], x.shape[2]
+    columns = len(cell.gates) * units
+
+    def of_shape(name: str, value: Any, shape: tuple[int, ...], meaning: str) -> Array:
+        return _of_shape(name, value, shape, meaning, x.dtype)
+
+    own = {
+        "kernel": of_shape("kernel", run.kernel, (features, columns), "(D, G * H)"),
+        "recurrent": of_shape(
+            "recurrent_kernel", run.recurrent_kernel, (units, columns), "(H, G * H)"
+        ),
+    }
+    if run.bias is not None:
+        own["bias"] = of_shape("bias", run.bias, cell.bias_shape(units), "of the bias")
+    for i, name in enumerate(("h0", "c0")[: cell.states]):
+        given = jnp.zeros((batch, units), x.dtype)
+        if run.initial_state is not None:
+            given = run.initial_state[i]
+        own[name] = of_shape(f"initial_state[{i}]", given, (batch, units), "(B, H)")
+    return own
 
 
 def _of_shape(name: str, value: Any, shape: tuple[int, ...], meaning: str, dtype: Any) -> Array:

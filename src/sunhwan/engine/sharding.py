@@ -76,7 +76,7 @@ def _with_positions(call: Callable[..., Any], count: int) -> Callable[..., Any]:
 
 
 def _spec(name: str, rank: int, batch_axis: Mapping[str, int], axes: Any) -> PartitionSpec:
-    axis = batch_axis.get(name)
+    axis = batch_axis.get(name.partition(".")[0])  # `kernel.1`: of the second run
     return PartitionSpec(*(axes if i == axis else None for i in range(rank)))
 
 
@@ -122,7 +122,7 @@ def _partition(
         if axes is None:
             return out
         return tuple(
-            o if name in batch_axis else jax.lax.psum(o, axes)
+            o if name.partition(".")[0] in batch_axis else jax.lax.psum(o, axes)
             for name, o in zip(results, out, strict=True)
         )
 
@@ -143,7 +143,7 @@ def _rule(
     def axes_of(name: str, rank: int) -> str:
         letters = []
         for i in range(rank):
-            if batch_axis.get(name) == i:
+            if batch_axis.get(name.partition(".")[0]) == i:
                 letters.append("b")
             else:
                 whole.append(f"w{len(whole)}")

@@ -35,7 +35,7 @@ class Embedding(keras.layers.Embedding):
         if keras.backend.backend() != "jax" or self.quantization_mode is not None:
             return super().call(inputs)
         if paths.is_strict():
-            paths.require_fused(self.name, paths.of_machine(self.compute_dtype))
+            paths.require_fused(self.name, paths.of_table(self))
         ids = keras.ops.convert_to_tensor(inputs, sparse=False)
         if "int" not in str(ids.dtype):
             ids = keras.ops.cast(ids, "int32")

@@ -74,7 +74,7 @@ def _path_of(layer: Any) -> paths.Path:
     if isinstance(layer, _FusedLoop):
         return paths.of_layer(layer, training=True)
     if isinstance(layer, Embedding):
-        return paths.of_machine(layer.compute_dtype)
+        return paths.of_table(layer)
     if isinstance(layer, (*_STOCK, keras.layers.Embedding)):
         return paths.Path("Keras's own", f"it is keras.layers.{kind}, not sunhwan.layers.{kind}")
-    return paths.Path("Keras's own loop", f"{kind} has no kernel")
+    return paths.Path(paths.KERAS_LOOP, f"{kind} has no kernel")

@@ -1,4 +1,4 @@
-"""Which way a layer takes: a kernel, or Keras's own loop, and the option that decides it."""
+"""Which way a layer takes: a kernel, plain JAX or Keras's own loop, and what decides it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ _KINDS: dict[type, str] = {
     keras.layers.GRUCell: "gru",
 }
 _FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}
+#: the two ways without a kernel: an option that only Keras knows, a machine that has none
+KERAS_LOOP = "Keras's own loop"
+PLAIN_JAX = "plain JAX"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Path:
     def is_fused(self) -> bool:
         """True if a kernel of ours runs."""
         return not self.reason
+
+    @property
+    def is_in_engine(self) -> bool:
+        """True if `sunhwan.engine` runs the layer, by kernel or in plain JAX."""
+        return self.kernel != KERAS_LOOP
 
 
 def activation_name(function: Any) -> str | None:
@@ -50,22 +58,22 @@ def activation_name(function: Any) -> str | None:
 def of_machine(dtype: str) -> Path:
     """Return the path that backend, device, kernels and dtype allow."""
     if keras.backend.backend() != "jax":
-        return Path("Keras's own loop", f"Keras's backend is {keras.backend.backend()}, not jax")
+        return Path(KERAS_LOOP, f"Keras's backend is {keras.backend.backend()}, not jax")
     import jax
 
     if jax.default_backend() != "cpu":
-        return Path("Keras's own loop", f"JAX's default device is a {jax.default_backend()}")
+        return Path(KERAS_LOOP, f"JAX's default device is a {jax.default_backend()}")
     if not native.available():
-        return Path("Keras's own loop", native.why_missing())
+        return Path(PLAIN_JAX, native.why_missing())
     if dtype not in _FLOATS:
-        return Path("Keras's own loop", f"dtype={dtype} has no kernel")
+        return Path(PLAIN_JAX, f"dtype={dtype} has no kernel")
     return Path(f"fused {native.active_isa()}", note=_FLOATS[dtype])
 
 
 def of_layer(layer: Any, training: bool) -> Path:
     """Return the path of a recurrent layer, in training or in inference."""
     reason = _option_without_kernel(layer, training)
-    return Path("Keras's own loop", reason) if reason else of_machine(layer.compute_dtype)
+    return Path(KERAS_LOOP, reason) if reason else of_machine(layer.compute_dtype)
 
 
 def _option_without_kernel(layer: Any, training: bool) -> str:
@@ -83,6 +91,16 @@ def _option_without_kernel(layer: Any, training: bool) -> str:
     if training and cell.dropout and getattr(cell, "implementation", 2) == 1:
         return "implementation=1 with dropout (a mask for each gate) has no kernel in training"
     return ""
+
+
+def of_table(layer: Any) -> Path:
+    """Return the path of an embedding, which is that of the numbers its table holds."""
+    if layer.quantization_mode is not None:
+        return Path(KERAS_LOOP, f"quantization_mode={layer.quantization_mode} has no kernel")
+    path = of_machine(layer.variable_dtype)
+    if path.note:  # a table is used as it lies, never converted
+        return Path(PLAIN_JAX, f"variable dtype={layer.variable_dtype} has no kernel")
+    return path
 
 
 def kind_of(cell: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from sunhwan import engine
-from sunhwan.errors import UsageError
+from sunhwan.errors import ShapeError, UsageError
 from sunhwan.layers import paths
 
 
@@ -37,34 +37,67 @@ class _FusedLoop:
         path = paths.of_layer(self, bool(training))
         if paths.is_strict():
             paths.require_fused(self.name, path)  # type: ignore[attr-defined]
-        if not path.is_fused:
-            return super().inner_loop(  # type: ignore[misc]
-                sequences, initial_state, mask=mask, training=training
-            )
-        return _run_kernel(self, sequences, initial_state, mask, bool(training))
+        live = _live_steps(mask)
+        _check_shapes(self, sequences, initial_state, live)
+        if path.is_in_engine:
+            return _run_engine(self, sequences, initial_state, live, bool(training))
+        if live is not None:
+            # Keras computes skipped steps too, and 0 * NaN would poison every gradient.
+            sequences = keras.ops.where(live[..., None], sequences, 0)
+        last_output, outputs, states = super().inner_loop(  # type: ignore[misc]
+            sequences, initial_state, mask=live, training=training
+        )
+        # Keras zeroes the one output too, against its documentation (zero_output_for_mask).
+        keeps = live is None or self.return_sequences  # type: ignore[attr-defined]
+        return last_output if keeps else states[0], outputs, states
 
 
-def _run_kernel(
-    layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool
+def _run_engine(
+    layer: Any, sequences: Any, initial_state: Any, live: Any, training: bool
 ) -> tuple[Any, Any, list[Any]]:
     cell = layer.cell
     if training and cell.dropout:
         sequences = sequences * cell.get_dropout_mask(sequences[:, 0, :])[:, None, :]
-    states = keras.tree.flatten(initial_state)
+    # Sums and states are float32 even where the policy stores less.
+    dtype = "float64" if str(sequences.dtype) == "float64" else "float32"
+
+    def exact(value: Any) -> Any:
+        return keras.ops.cast(keras.ops.convert_to_tensor(value), dtype)
+
     outputs, last = engine.rnn(
         _engine_cell(cell),
-        _as_float32(sequences),
-        _as_float32(cell.kernel),
-        _as_float32(cell.recurrent_kernel),
-        None if cell.bias is None else _as_float32(cell.bias),
-        initial_state=tuple(_as_float32(state) for state in states),
-        mask=_live_steps(mask),
+        exact(sequences),
+        exact(cell.kernel),
+        exact(cell.recurrent_kernel),
+        None if cell.bias is None else exact(cell.bias),
+        initial_state=tuple(exact(state) for state in keras.tree.flatten(initial_state)),
+        mask=live,
         go_backwards=layer.go_backwards,
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
         return_sequences=layer.return_sequences,
     )
     last_output = last[0] if outputs is None else outputs[:, -1]
     return last_output, last[0][:, None] if outputs is None else outputs, list(last)
+
+
+def _check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any) -> None:
+    """Raise `ShapeError` for states or a mask that do not fit, before anything broadcasts them."""
+    batch, steps = sequences.shape[:2]
+    states = keras.tree.flatten(initial_state)
+    if len(states) != len(layer.state_size):
+        raise ShapeError(
+            f"layer `{layer.name}` needs {len(layer.state_size)} initial state(s), "
+            f"received {len(states)}"
+        )
+    wanted = {f"initial_state[{i}]": (s, (batch, layer.cell.units)) for i, s in enumerate(states)}
+    if live is not None:
+        wanted["mask"] = (live, (batch, steps))
+    for name, (given, shape) in wanted.items():
+        if tuple(given.shape) != shape:
+            raise ShapeError(
+                f"`{name}` of layer `{layer.name}` must have shape {shape}, "
+                f"received {tuple(given.shape)}"
+            )
 
 
 def _engine_cell(cell: Any) -> engine.Cell:
@@ -77,11 +110,6 @@ def _engine_cell(cell: Any) -> engine.Cell:
         or "",
         reset_after=getattr(cell, "reset_after", True),
     )
-
-
-def _as_float32(value: Any) -> Any:
-    """Return the tensor in float32: sums and states are float32 whatever the policy stores."""
-    return keras.ops.cast(keras.ops.convert_to_tensor(value), "float32")
 
 
 def _live_steps(mask: Any) -> Any:

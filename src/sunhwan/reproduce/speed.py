@@ -54,7 +54,8 @@ class Speed:
 
         Examples
         --------
-        >>> Speed("m", 1, {"stock": [3.0, 1.0, 2.0, 4.0, 5.0], "sunhwan": [1.0]}, []).quartiles("stock")
+        >>> times = {"stock": [3.0, 1.0, 2.0, 4.0, 5.0], "sunhwan": [1.0]}
+        >>> Speed("m", 1, times, []).quartiles("stock")
         (2.0, 3.0, 4.0)
         """
         times = self.seconds[side]

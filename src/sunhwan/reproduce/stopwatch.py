@@ -14,6 +14,8 @@ from sunhwan.reproduce.material import Material
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    from numpy.typing import NDArray
+
 #: the numbers of words and of topics of the experiments on texts
 _WORDS, _TOPICS = 10_000, 46
 
@@ -117,15 +119,16 @@ def noise(experiment: Experiment, timed: Timed) -> Material:
     """
     import numpy as np
 
+    x: NDArray[Any]
+    y: NDArray[Any]
     rng = np.random.default_rng(20)
     rows = timed.steps * experiment.batch
     if len(timed.shape) == 1:
         x = rng.integers(1, _WORDS, (rows, *timed.shape)).astype(np.int32)
     else:
         x = rng.random((rows, *timed.shape)).astype(np.float32)
-    y = {
-        "binary": lambda: rng.integers(0, 2, rows).astype(np.float32),
-        "classes": lambda: rng.integers(0, _TOPICS, rows),
-        "numbers": lambda: rng.random(rows).astype(np.float32),
-    }[experiment.task]()
+    if experiment.task == "numbers":
+        y = rng.random(rows).astype(np.float32)
+    else:
+        y = rng.integers(0, _TOPICS if experiment.task == "classes" else 2, rows)
     return Material(x, y, x[:1], y[:1])
