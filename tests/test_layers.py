@@ -128,7 +128,7 @@ def _sequential(module: Any) -> keras.Model:
         [
             keras.Input((None,), dtype="int32"),
             module.Embedding(11, 5, mask_zero=True, name="words"),
-            module.Bidirectional(module.LSTM(3, return_sequences=True), name="both"),
+            module.Bidirectional(module.LSTM(3, return_sequences=True, name="first"), name="both"),
             module.Bidirectional(
                 module.GRU(4, name="there"),
                 backward_layer=module.GRU(4, go_backwards=True, activation="relu", name="back"),

@@ -59,7 +59,7 @@ def _warn_without_kernels() -> None:
 
     if not native.available():
         typer.echo(
-            f"warning: no kernels ({native.why_missing()}): both sides run Keras's loops", err=True
+            f"warning: no kernels ({native.why_missing()}): our side runs plain JAX", err=True
         )
 
 

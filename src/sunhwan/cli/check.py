@@ -18,11 +18,11 @@ def check() -> None:
 
     native.check_threads()
     facts = environment.describe()
-    backend, trouble = _keras_backend()
     for name, value in facts.items():
         _show(name, value)
-    _show("backend", backend)
     _show_kernels(int(facts["cores"]))
+    backend, trouble = _keras_backend()
+    _show("backend", backend)
     wrong = _show_self_test()
     if native.available():
         _show("arena", f"{native.module().arena_bytes() / 2**20:.1f} MiB held for the next call")
@@ -61,7 +61,7 @@ def _show_kernels(cores: int) -> None:
     from sunhwan.engine import native
 
     if not native.available():
-        _show("kernels", f"none: {native.why_missing()}; Keras's own loops run instead")
+        _show("kernels", f"none: {native.why_missing()}; plain JAX runs instead")
         _show("", f"to get them: {native.how_to_get()}")
         return
     active = native.active_isa()

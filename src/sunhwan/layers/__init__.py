@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sunhwan.layers.bidirectional import Bidirectional
 from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.explain import Explanation, explain
-from sunhwan.layers.recurrent import GRU, LSTM, Bidirectional, SimpleRNN
+from sunhwan.layers.recurrent import GRU, LSTM, SimpleRNN
 
 __all__ = ["GRU", "LSTM", "Bidirectional", "Embedding", "Explanation", "SimpleRNN", "explain"]

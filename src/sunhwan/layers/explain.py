@@ -10,7 +10,7 @@ import keras
 
 from sunhwan.layers import paths
 from sunhwan.layers.embedding import Embedding
-from sunhwan.layers.recurrent import _FusedLoop
+from sunhwan.layers.recurrent import FusedLoop
 
 _STOCK = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
 
@@ -71,10 +71,10 @@ def _layers_of(model: Any) -> Iterator[Any]:
 
 def _path_of(layer: Any) -> paths.Path:
     kind = type(layer).__name__
-    if isinstance(layer, _FusedLoop):
+    if isinstance(layer, FusedLoop):
         return paths.of_layer(layer, training=True)
     if isinstance(layer, Embedding):
         return paths.of_table(layer)
     if isinstance(layer, (*_STOCK, keras.layers.Embedding)):
         return paths.Path("Keras's own", f"it is keras.layers.{kind}, not sunhwan.layers.{kind}")
-    return paths.Path(paths.KERAS_LOOP, f"{kind} has no kernel")
+    return paths.Path(paths.KERAS_LOOP, f"cell={type(layer.cell).__name__} has no kernel")

@@ -1,4 +1,4 @@
-"""SimpleRNN, LSTM, GRU and Bidirectional: Keras's classes with their inner loop run by a kernel.
+"""SimpleRNN, LSTM and GRU: Keras's classes with their inner loop run by a kernel.
 
 Everything around the loop (building, states, stateful, return_state, saving) is Keras's own code.
 """
@@ -13,9 +13,15 @@ from sunhwan import engine
 from sunhwan.errors import ShapeError, UsageError
 from sunhwan.layers import paths
 
+#: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
+LoopResult = tuple[Any, Any, list[Any]]
 
-class _FusedLoop:
+
+class FusedLoop:
     """Overrides the one method of Keras's RNN layers that runs the recurrence."""
+
+    #: set by Bidirectional while its two layers are called
+    pair: Pair | None = None
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
@@ -54,35 +60,95 @@ class _FusedLoop:
 
 def _run_engine(
     layer: Any, sequences: Any, initial_state: Any, live: Any, training: bool
-) -> tuple[Any, Any, list[Any]]:
-    cell = layer.cell
-    if training and cell.dropout:
-        sequences = sequences * cell.get_dropout_mask(sequences[:, 0, :])[:, None, :]
+) -> LoopResult:
+    if layer.pair is not None:
+        return layer.pair.result(layer, sequences, initial_state, live)
+    if training and layer.cell.dropout:
+        mask = layer.cell.get_dropout_mask(sequences[:, 0, :])
+        sequences = sequences * mask[:, None, :]
+    [result] = _run_together([(layer, initial_state)], sequences, live)
+    return result
+
+
+def _run_together(
+    starts: list[tuple[Any, Any]], sequences: Any, live: Any
+) -> list[LoopResult]:
+    """Run layers with equal cells over the same sequences, each from its own initial state."""
     # Sums and states are float32 even where the policy stores less.
     dtype = "float64" if str(sequences.dtype) == "float64" else "float32"
 
     def exact(value: Any) -> Any:
         return keras.ops.cast(keras.ops.convert_to_tensor(value), dtype)
 
-    outputs, last = engine.rnn(
-        _engine_cell(cell),
+    runs = [
+        engine.Run(
+            exact(layer.cell.kernel),
+            exact(layer.cell.recurrent_kernel),
+            None if layer.cell.bias is None else exact(layer.cell.bias),
+            initial_state=tuple(exact(state) for state in keras.tree.flatten(initial_state)),
+            go_backwards=layer.go_backwards,
+        )
+        for layer, initial_state in starts
+    ]
+    layer = starts[0][0]
+    together = engine.rnns(
+        engine_cell(layer.cell),
         exact(sequences),
-        exact(cell.kernel),
-        exact(cell.recurrent_kernel),
-        None if cell.bias is None else exact(cell.bias),
-        initial_state=tuple(exact(state) for state in keras.tree.flatten(initial_state)),
+        runs,
         mask=live,
-        go_backwards=layer.go_backwards,
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
         return_sequences=layer.return_sequences,
     )
-    last_output = last[0] if outputs is None else outputs[:, -1]
-    return last_output, last[0][:, None] if outputs is None else outputs, list(last)
+    return [
+        (last[0], last[0][:, None], list(last))
+        if outputs is None
+        else (outputs[:, -1], outputs, list(last))
+        for outputs, last in together
+    ]
+
+
+class Pair:
+    """Two layers that are called one after the other, and run together when the first is.
+
+    Parameters
+    ----------
+    second
+        The layer that is called second.
+    initial_state
+        What it will start from; None if that is its own state or zeros.
+    """
+
+    def __init__(self, second: Any, initial_state: Any) -> None:
+        self._second = second
+        self._initial_state = initial_state
+        self._waiting: LoopResult | None = None
+
+    def result(self, layer: Any, sequences: Any, initial_state: Any, live: Any) -> LoopResult:
+        """Return what `FusedLoop.inner_loop` returns for ``layer``."""
+        if layer is self._second:
+            if self._waiting is None:
+                raise RuntimeError("the second layer of a pair was called before the first")
+            return self._waiting
+        starts = [(layer, initial_state), (self._second, self._start(sequences))]
+        first, self._waiting = _run_together(starts, sequences, live)
+        return first
+
+    def _start(self, sequences: Any) -> Any:
+        if self._initial_state is not None:
+            return self._initial_state
+        if self._second.stateful:
+            return self._second.states
+        return self._second.get_initial_state(batch_size=keras.ops.shape(sequences)[0])
 
 
 def _check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any) -> None:
     """Raise `ShapeError` for states or a mask that do not fit, before anything broadcasts them."""
-    batch, steps = sequences.shape[:2]
+    batch, steps, features = sequences.shape
+    if features != layer.cell.kernel.shape[0]:
+        raise ShapeError(
+            f"layer `{layer.name}` was built for {layer.cell.kernel.shape[0]} features, "
+            f"received {features}: shape {tuple(sequences.shape)}"
+        )
     states = keras.tree.flatten(initial_state)
     if len(states) != len(layer.state_size):
         raise ShapeError(
@@ -100,7 +166,14 @@ def _check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any) -> 
             )
 
 
-def _engine_cell(cell: Any) -> engine.Cell:
+def engine_cell(cell: Any) -> engine.Cell:
+    """Return a Keras cell as the engine knows it.
+
+    Examples
+    --------
+    >>> engine_cell(keras.layers.GRUCell(3, reset_after=False)).reset_after
+    False
+    """
     return engine.Cell(
         paths.kind_of(cell),
         activation=paths.activation_name(cell.activation) or "",
@@ -122,7 +195,7 @@ def _live_steps(mask: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
-class SimpleRNN(_FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
+class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
     """`keras.layers.SimpleRNN`, faster on a CPU: ``h' = activation(x W + h U + b)``.
 
     All arguments are those of the Keras layer, and so are the weights. `sunhwan.explain` tells
@@ -137,7 +210,7 @@ class SimpleRNN(_FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
-class LSTM(_FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
+class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU. Arguments and weights are those of the Keras layer.
 
     Examples
@@ -150,7 +223,7 @@ class LSTM(_FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
-class GRU(_FusedLoop, keras.layers.GRU):  # type: ignore[misc]
+class GRU(FusedLoop, keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, faster on a CPU. Arguments and weights are those of the Keras layer.
 
     Examples
@@ -158,19 +231,4 @@ class GRU(_FusedLoop, keras.layers.GRU):  # type: ignore[misc]
     >>> import numpy as np
     >>> GRU(4, reset_after=False, go_backwards=True)(np.ones((2, 5, 3))).shape
     (2, 4)
-    """
-
-
-@keras.saving.register_keras_serializable(package="sunhwan")
-class Bidirectional(keras.layers.Bidirectional):
-    """`keras.layers.Bidirectional` around a layer of ours.
-
-    Both directions read the input where it lies: nothing is reversed or copied for the backward
-    one. XLA runs the two, which do not depend on each other, side by side where threads are free.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> Bidirectional(GRU(4))(np.ones((2, 5, 3))).shape
-    (2, 8)
     """

@@ -124,7 +124,9 @@ def measure(
         If a side fails, or its process ends early.
     """
     steps = min(steps or timed.steps, timed.steps)
-    with _side(timed, "sunhwan") as (ours, paths), _side(timed, "stock") as (stock, _):
+    with _side(timed, "sunhwan") as ours, _side(timed, "stock") as stock:
+        # both build and compile at the same time; only rounds are timed
+        paths, _ = ours(None), stock(None)
         ask = {"sunhwan": ours, "stock": stock}
         seconds: dict[str, list[float]] = {side: [] for side in SIDES}
         for done in range(rounds):
@@ -136,8 +138,8 @@ def measure(
 
 
 @contextmanager
-def _side(timed: Timed, side: str) -> Iterator[tuple[Callable[[int], float], list[str]]]:
-    """A process that has one side's model ready: what asks it to take steps, and its paths."""
+def _side(timed: Timed, side: str) -> Iterator[Callable[[int | None], Any]]:
+    """A process for one side: a function that asks it to take steps, or waits till it is ready."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(there, timed, side), daemon=True)
@@ -145,7 +147,9 @@ def _side(timed: Timed, side: str) -> Iterator[tuple[Callable[[int], float], lis
         process.start()
     there.close()
 
-    def receive() -> Any:
+    def ask(steps: int | None) -> Any:
+        if steps is not None:
+            here.send(steps)
         try:
             answer = here.recv()
         except EOFError:
@@ -158,13 +162,8 @@ def _side(timed: Timed, side: str) -> Iterator[tuple[Callable[[int], float], lis
             raise TrainingError(f"`{timed.name}` ({side}) failed: {answer}") from answer
         return answer
 
-    def ask(steps: int) -> float:
-        here.send(steps)
-        seconds: float = receive()
-        return seconds
-
     try:
-        yield ask, receive()
+        yield ask
     finally:
         here.close()
         process.join(timeout=10)

@@ -1,0 +1,69 @@
+"""Bidirectional: Keras's wrapper, with both directions in one call of the engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from sunhwan.layers import paths
+from sunhwan.layers.recurrent import FusedLoop, Pair, engine_cell
+
+
+@keras.saving.register_keras_serializable(package="sunhwan")
+class Bidirectional(keras.layers.Bidirectional):
+    """`keras.layers.Bidirectional` around a layer of ours.
+
+    Both directions read the input where it lies, nothing is reversed or copied for the backward
+    one, and where both have the same cell and size they run side by side, sharing the threads.
+    Arguments and weights are those of the Keras layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sunhwan.layers import GRU
+    >>> Bidirectional(GRU(4))(np.ones((2, 5, 3))).shape
+    (2, 8)
+    """
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None
+    ) -> Any:
+        """Return the merged outputs; arguments as of the Keras layer."""
+        with self._side_by_side(initial_state, bool(training)):
+            return super().call(
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
+
+    @contextlib.contextmanager
+    def _side_by_side(self, initial_state: Any, training: bool) -> Iterator[None]:
+        both = (self.forward_layer, self.backward_layer)
+        if not _are_alike(both, training):
+            yield
+            return
+        start = None if initial_state is None else initial_state[len(initial_state) // 2 :]
+        pair = Pair(self.backward_layer, start)
+        for layer in both:
+            layer.pair = pair
+        try:
+            yield
+        finally:
+            for layer in both:
+                layer.pair = None
+
+
+def _are_alike(both: tuple[Any, Any], training: bool) -> bool:
+    """Return True if one call of the engine can hold both layers."""
+    if not all(isinstance(layer, FusedLoop) for layer in both):
+        return False
+    if not all(paths.of_layer(layer, training).is_fused for layer in both):
+        return False
+    if training and any(layer.cell.dropout for layer in both):
+        return False  # each drops inputs of its own
+    one, other = (
+        (engine_cell(layer.cell), layer.cell.units, layer.compute_dtype, layer.zero_output_for_mask)
+        for layer in both
+    )
+    return one == other

@@ -1,0 +1,68 @@
+"""Cases through the engine in one program: quick enough for many processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cases
+import jax
+import numpy as np
+
+from sunhwan.engine import rnn
+
+_QUICK = {"xla_backend_optimization_level": 0}
+
+
+def results(batch: Sequence[tuple[cases.Case, cases.Arrays]]) -> list[cases.Results]:
+    """Return outputs, states and gradients of each case by the names of `cases.expected`."""
+
+    def forward(case: cases.Case, given: cases.Arrays, weights: Any) -> Any:
+        outputs, states = rnn(
+            case.cell,
+            **weights,
+            mask=given.mask,
+            go_backwards=case.go_backwards,
+            zero_output_for_mask=case.zero_output_for_mask,
+            return_sequences=case.return_sequences,
+        )
+        out = {"outputs": outputs if case.return_sequences else states[0]}
+        return out | ({"states": states} if case.return_state else {})
+
+    def everything(operands: Any, upstream: Any) -> Any:
+        found = []
+        for (case, given), weights, back in zip(batch, operands, upstream, strict=True):
+            out, pull = jax.vjp(lambda w, c=case, g=given: forward(c, g, w), weights)
+            found.append((out, pull(back)[0]))
+        return found
+
+    names = ("x", "kernel", "recurrent_kernel", "bias", "initial_state")
+    operands = [
+        {name: getattr(g, name) for name in names if getattr(g, name) is not None} for _, g in batch
+    ]
+    upstream = [
+        {"outputs": g.d_outputs} | ({} if g.d_states is None else {"states": g.d_states})
+        for _, g in batch
+    ]
+    found = jax.jit(everything, compiler_options=_QUICK)(operands, upstream)
+    return [_flat(out, "") | _flat(back, "d_") for out, back in found]
+
+
+def _flat(tree: Any, prefix: str) -> cases.Results:
+    flat: cases.Results = {}
+    for name, value in tree.items():
+        if isinstance(value, tuple):
+            flat |= {f"{prefix}{name}[{i}]": np.asarray(v) for i, v in enumerate(value)}
+        else:
+            flat[prefix + name] = np.asarray(value)
+    return flat
+
+
+def check(chosen: Sequence[cases.Case]) -> None:
+    """Compare with the reference; the first case that is off is an error that names it."""
+    batch = [(case, cases.arrays(case)) for case in chosen]
+    for (case, given), got in zip(batch, results(batch), strict=True):
+        want = cases.expected(case, given)
+        off = cases.mismatches(case, got, {name: want[name] for name in got})
+        if off:
+            raise AssertionError(f"{case}: {off}")
