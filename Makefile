@@ -27,7 +27,7 @@ help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(INSTALLED)  ## install, build and run a first experiment
-	$(BIN)/sunhwan reproduce multiplication --seeds 1 --out runs/demo
+	$(BIN)/sunhwan reproduce multiplication --out runs/demo
 	@echo
 	@echo "Look at: runs/demo/multiplication/report.html (open it in a browser)"
 	@echo "Next:    $(BIN)/sunhwan check            what this machine runs"
@@ -67,9 +67,14 @@ sanitize: $(INSTALLED)  ## kernels with AddressSanitizer and UndefinedBehaviorSa
 	cp -r src/sunhwan $(SANITIZE)/package/
 	$(BIN)/cmake --install $(SANITIZE)/build --prefix $(SANITIZE)/package
 	# -S: without the editable install, whose kernels are not the sanitized ones
-	PYTHONPATH=$(abspath $(SANITIZE)/package):$(SITE) SUNHWAN_POISON=1 LD_PRELOAD=$(RUNTIME) \
-	  ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  $(BIN)/python -S -m pytest tests/test_kernels.py
+	for isa in $$($(BIN)/python -c 'from sunhwan.engine import native; print(*native.available_isas())'); do \
+	  echo "SUNHWAN_ISA=$$isa"; \
+	  PYTHONPATH=$(abspath $(SANITIZE)/package):$(SITE) LD_PRELOAD=$(RUNTIME) SUNHWAN_ISA=$$isa \
+	    SUNHWAN_POISON=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	    $(BIN)/python -S -m pytest tests/test_kernels.py || exit 1; \
+	done
+	@echo
+	@echo "No finding. Next: make test"
 
 lock:  ## pin the newest releases of all dependencies into requirements.lock (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --group build --group dev \

@@ -1,8 +1,9 @@
 // Scratch memory that the engine keeps from call to call.
 //
-// Fresh pages are the largest cost of a training step once the arithmetic is fast: the kernel of the
-// operating system zeroes each page on first touch. Blocks are therefore never given back before
-// `release_arena`, and the next call that asks for as much gets a block that is already mapped.
+// Fresh pages are the largest cost of a training step once the arithmetic is fast: the kernel of
+// the operating system zeroes each page on first touch. Blocks are therefore never given back
+// before `release_arena`, and the next call that asks for as much gets a block that is already
+// mapped.
 #pragma once
 
 #include <cstddef>

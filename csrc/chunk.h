@@ -1,4 +1,5 @@
-// A chunk: rows of the batch that one team takes through the whole sequence, and its scratch memory.
+// A chunk: rows of the batch that one team takes through the whole sequence, and its scratch
+// memory.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +25,10 @@ struct Chunk {
 
   // The open segment: live (row, step) pairs in order of step, then row.
   int64_t first, steps;
-  int64_t* offset;          // [segment + 1] where step s begins
-  int32_t* live;            // [row-step] row of the chunk
-  const float** x_row;      // [row-step] its input, float[D]
-  const float** h_row;      // [row-step] its state before the step, float[Hp]
+  int64_t* offset;      // [segment + 1] where step s begins
+  int32_t* live;        // [row-step] row of the chunk
+  const float** x_row;  // [row-step] its input, float[D]
+  const float** h_row;  // [row-step] its state before the step, float[Hp]
 
   static std::size_t scratch_floats(const Layout& l) {
     const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;

@@ -8,8 +8,8 @@
 
 namespace sunhwan {
 
-#define SUNHWAN_DECLARE(isa) \
-  namespace isa {            \
+#define SUNHWAN_DECLARE(isa)     \
+  namespace isa {                \
   extern const Kernels kKernels; \
   }
 #if defined(__x86_64__)

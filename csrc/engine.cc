@@ -15,9 +15,10 @@
 namespace sunhwan {
 namespace {
 
-constexpr int64_t kMostRows = 32;          // of a chunk: enough to fill tiles, few enough for cache
-constexpr double kLeastWork = 1e6;         // multiply-adds that are worth another thread
-constexpr double kLeastStepWork = 1.5e5;   // multiply-adds of a step that are worth a barrier
+constexpr int64_t kMostRows = 32;         // of a chunk: enough to fill tiles, few enough for cache
+constexpr int64_t kTileRows = 16;         // enough to keep tiles full
+constexpr double kLeastWork = 1e6;        // multiply-adds that are worth another thread
+constexpr double kLeastStepWork = 1.5e5;  // multiply-adds of a step that are worth a barrier
 constexpr int64_t kParallelPacking = 1 << 16;  // floats
 
 int64_t private_cache_bytes() {
@@ -33,8 +34,8 @@ struct Rows {
   std::vector<int32_t> order;
   std::vector<int64_t> slot_begin;  // [slots + 1]
 
-  // Without a mask in order. With one, longest first, and dealt to the slots there and back, so that
-  // slots have equal work and neighbours in a chunk are live together.
+  // Without a mask in order. With one, longest first, and dealt to the slots there and back, so
+  // that slots have equal work and neighbours in a chunk are live together.
   Rows(const Problem& p, int64_t slots) : order(p.B), slot_begin(slots + 1) {
     for (int64_t s = 0; s <= slots; ++s) slot_begin[s] = p.B * s / slots;
     std::iota(order.begin(), order.end(), 0);
@@ -206,7 +207,10 @@ Plan Plan::of(const Problem& p, const Kernels& kernels, int threads) {
   const double work = double(p.B) * p.T * gates * p.H * (p.D + p.H);
   const int64_t worth = int64_t(std::min(work / kLeastWork, 1e6)) + 1;
   Plan plan;
-  plan.slots = std::max<int64_t>(1, std::min<int64_t>({threads, p.B, worth}));
+  // Two slots a thread where both still fill tiles: a core that is busy elsewhere then holds up
+  // less.
+  const int64_t wanted = p.B >= 2 * kTileRows * threads ? 2 * threads : threads;
+  plan.slots = std::max<int64_t>(1, std::min<int64_t>({wanted, p.B, worth}));
   const double recurrent_bytes = double(p.H) * p.H * gates * sizeof(float);
   const bool spills = recurrent_bytes > private_cache_bytes();
   plan.by_units = threads > 1 && p.H >= 2 * kernels.lanes && step_work >= kLeastStepWork &&
@@ -241,7 +245,8 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
 }
 
 // Gradient sums of all slots into the results, shared among threads where that is worth it.
-void collect(const Kernels& kernels, const Call& call, const BackwardArgs& args, const float* sums) {
+void collect(const Kernels& kernels, const Call& call, const BackwardArgs& args,
+             const float* sums) {
   const Problem& p = call.p;
   const int64_t rows = p.D + p.H + 1, slots = call.plan.slots;
   const bool is_large = call.layout.gradient_size(p) * slots >= kParallelPacking;

@@ -36,8 +36,8 @@ struct Kernels {
   void (*apply_gate)(int gate, const float* x, float* y, int64_t n);
 };
 
-// Instruction sets that were built and that this processor and operating system can run, best first.
-// Never empty.
+// Instruction sets that were built and that this processor and operating system can run, best
+// first. Never empty.
 const std::vector<const Kernels*>& available_kernels();
 
 // The one in use: the best, or what SUNHWAN_ISA names. Null with a reason in `error` if that one

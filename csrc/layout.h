@@ -1,8 +1,8 @@
 // Where everything lies in the engine's scratch memory, for one problem and one vector width.
 //
 // All sizes are in floats. `Hp` is H rounded up to whole vectors; lanes beyond H hold finite values
-// that no result depends on. A *row-step* is one live (row, step) pair of a segment; its gate record
-// is `ld` floats: `blocks` blocks of Hp.
+// that no result depends on. A *row-step* is one live (row, step) pair of a segment; its gate
+// record is `ld` floats: `blocks` blocks of Hp.
 //
 //   SimpleRNN          [h]
 //   LSTM               [i f c o | tanh(c)]

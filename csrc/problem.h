@@ -13,9 +13,7 @@ namespace sunhwan {
 enum class Kind : int { simple_rnn = 0, lstm = 1, gru = 2 };
 
 // The gates of a kind: 1 (h), 4 (i f c o), 3 (z r h); Keras's column order.
-inline int gate_count(Kind kind) {
-  return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1;
-}
+inline int gate_count(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
 
 struct Problem {
   Kind kind;
@@ -27,13 +25,13 @@ struct Problem {
   int64_t B, T, D, H;
   int64_t segment;  // steps between two state checkpoints, >= 1
 
-  const float* x;           // [B, T, D]
+  const float* x;             // [B, T, D]
   const unsigned char* mask;  // [B, T], 0 = step is skipped; null: no step is
-  const float* kernel;      // [D, G*H]
-  const float* recurrent;   // [H, G*H]
-  const float* bias;        // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
-  const float* h0;          // [B, H]
-  const float* c0;          // [B, H] for an LSTM, else null
+  const float* kernel;        // [D, G*H]
+  const float* recurrent;     // [H, G*H]
+  const float* bias;          // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
+  const float* h0;            // [B, H]
+  const float* c0;            // [B, H] for an LSTM, else null
 
   int64_t segments() const { return T == 0 ? 0 : (T + segment - 1) / segment; }
   bool has_cell_state() const { return kind == Kind::lstm; }

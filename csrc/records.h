@@ -1,9 +1,9 @@
 // Gate records that forward leaves for backward.
 //
-// Where a step is large, computing the gates again on the way back costs more than remembering them.
-// They stay in the engine's arena, not in a tensor of XLA's, whose fresh pages would cost as much.
-// Forward writes a token beside its checkpoints; backward takes the record that bears it. If it is
-// gone (taken before, pushed out by newer ones) backward computes the gates again from the
+// Where a step is large, computing the gates again on the way back costs more than remembering
+// them. They stay in the engine's arena, not in a tensor of XLA's, whose fresh pages would cost as
+// much. Forward writes a token beside its checkpoints; backward takes the record that bears it. If
+// it is gone (taken before, pushed out by newer ones) backward computes the gates again from the
 // checkpoints, to the same bits: correctness never depends on a record.
 #pragma once
 

@@ -2,8 +2,8 @@
 //
 // Rule: never wait for work that has not begun. The pool may be the very one whose thread we run on
 // (XLA calls us from its own), so a task we scheduled may not start until we return. Whoever calls
-// therefore takes part itself, takes whatever no helper has claimed, and waits only for helpers that
-// are already running, none of which ever blocks on the pool.
+// therefore takes part itself, takes whatever no helper has claimed, and waits only for helpers
+// that are already running, none of which ever blocks on the pool.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ class Pool {
 // Threads to use: the pool's, or fewer if the variable SUNHWAN_THREADS says so.
 int usable_threads(const Pool& pool);
 
-// Runs body(i) once for every i < n; returns when all are done. Which thread runs which i is left to
-// chance, so results must not depend on it.
+// Runs body(i) once for every i < n; returns when all are done. Which thread runs which i is left
+// to chance, so results must not depend on it.
 void parallel_for(Pool& pool, int64_t n, const std::function<void(int64_t)>& body);
 
 // Members of a team run the same function at the same time and may meet at a barrier.
@@ -40,7 +40,8 @@ class Team {
 };
 
 // Runs body(team) on as many threads as check in at once, `most` at most, and returns when all are
-// done. How many that is is left to chance (the pool may be busy), so results must not depend on it.
+// done. How many that is is left to chance (the pool may be busy), so results must not depend on
+// it.
 void run_team(Pool& pool, int most, const std::function<void(Team&)>& body);
 
 // Sets denormals to flush to zero on this thread while in scope: they are a hundred times slower,

@@ -1,5 +1,5 @@
-// From XLA's buffers to the engine's structs: every rank, size and dtype is checked before a byte is
-// read. An argument or result that a call does without has the shape (0,).
+// From XLA's buffers to the engine's structs: every rank, size and dtype is checked before a byte
+// is read. An argument or result that a call does without has the shape (0,).
 #include "xla_ffi.h"
 
 #include <functional>
@@ -55,8 +55,8 @@ class Checker {
     if (buffer.element_type() != type) {
       error_ = std::string("`") + name + "` has a dtype that this kernel does not take";
     } else if (!std::equal(dims.begin(), dims.end(), wanted.begin(), wanted.end())) {
-      error_ = std::string("`") + name + "` must have shape " + shape_text(wanted) +
-               ", received " + shape_text(dims);
+      error_ = std::string("`") + name + "` must have shape " + shape_text(wanted) + ", received " +
+               shape_text(dims);
     }
     return error_.empty() ? buffer.untyped_data() : nullptr;
   }
@@ -154,8 +154,7 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   task.result.h = check.result("last state", out(1), {p.B, p.H});
   task.result.checkpoints = check.result("checkpoints", out(3), {p.segments(), states, p.B, p.H});
   if (!is_absent(out(4))) {
-    task.result.record =
-        static_cast<uint32_t*>(check.expect("record", out(4), ffi::U32, {p.B, 2}));
+    task.result.record = static_cast<uint32_t*>(check.expect("record", out(4), ffi::U32, {p.B, 2}));
   }
   return task;
 }
@@ -209,12 +208,11 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
   return ffi::Error::Success();
 }
 
-ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args,
-                       ffi::RemainingRets results, int64_t kind, int64_t activation,
-                       int64_t recurrent_activation, int64_t segment, bool reset_after,
-                       bool zero_output, int64_t backwards) {
-  const Options options{kind,        activation,  recurrent_activation, segment,
-                        reset_after, zero_output, backwards};
+ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets results,
+                       int64_t kind, int64_t activation, int64_t recurrent_activation,
+                       int64_t segment, bool reset_after, bool zero_output, int64_t backwards) {
+  const Options options{kind,        activation, recurrent_activation, segment, reset_after,
+                        zero_output, backwards};
   return run_tasks<Forward>(threads, args, results, kForwardArgs, kForwardResults, options,
                             read_forward, forward);
 }
@@ -223,8 +221,8 @@ ffi::Error run_backward(ffi::ThreadPool threads, ffi::RemainingArgs args,
                         ffi::RemainingRets results, int64_t kind, int64_t activation,
                         int64_t recurrent_activation, int64_t segment, bool reset_after,
                         bool zero_output, int64_t backwards) {
-  const Options options{kind,        activation,  recurrent_activation, segment,
-                        reset_after, zero_output, backwards};
+  const Options options{kind,        activation, recurrent_activation, segment, reset_after,
+                        zero_output, backwards};
   return run_tasks<Backward>(threads, args, results, kBackwardArgs, kBackwardResults, options,
                              read_backward, backward);
 }
@@ -299,9 +297,9 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward, SUNHWAN_B
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_embedding_lookup, sunhwan::run_lookup,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()
-                                  .Arg<ffi::AnyBuffer>()    // table [V, D]
-                                  .Arg<ffi::AnyBuffer>()    // ids [N]
-                                  .Ret<ffi::AnyBuffer>()    // rows [N, D]
+                                  .Arg<ffi::AnyBuffer>()     // table [V, D]
+                                  .Arg<ffi::AnyBuffer>()     // ids [N]
+                                  .Ret<ffi::AnyBuffer>()     // rows [N, D]
                                   .Attr<int64_t>("steps"));  // ids that make a row of the batch
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_embedding_gradient, sunhwan::run_lookup_gradient,

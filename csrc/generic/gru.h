@@ -44,7 +44,8 @@ struct GruResetAfter {
         apply<M>(x.activation, candidate);
         for (int r = 0; r < M; ++r) {
           const vf h = load(rows[r] + u);
-          store(const_cast<float*>(rows[r]) + ahead + u, zr[r] * h + (one() - zr[r]) * candidate[r]);
+          store(const_cast<float*>(rows[r]) + ahead + u,
+                zr[r] * h + (one() - zr[r]) * candidate[r]);
           if constexpr (Keep) {
             float* z = c.z + (first + i + r) * l.ld + u;
             store(z, candidate[r]);

@@ -127,7 +127,7 @@ void apply_gate(int gate, const float* x, float* y, int64_t n) {
 }  // namespace
 
 extern const Kernels kKernels;
-const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,  pack_parts, pack,
+const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts, pack,
                           forward,          backward, collect,    apply_gate};
 
 }  // namespace SUNHWAN_ISA_NAMESPACE

@@ -64,8 +64,8 @@ struct Lstm {
     }
   }
 
-  // From dh and dc of live rows to the gradients of the gate sums, in place of the gates; dc becomes
-  // the gradient of the cell before the step, dh what flows on directly: 0.
+  // From dh and dc of live rows to the gradients of the gate sums, in place of the gates; dc
+  // becomes the gradient of the cell before the step, dh what flows on directly: 0.
   SUNHWAN_INLINE void step_back(const Context& x, int64_t s) {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;

@@ -7,7 +7,8 @@
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
 
-// Keras's gate (z r h) of block g of the input product (h z r, see layout.h); others keep the order.
+// Keras's gate (z r h) of block g of the input product (h z r, see layout.h); others keep the
+// order.
 SUNHWAN_INLINE int keras_gate(Kind kind, int block) {
   return kind == Kind::gru ? (block + 2) % 3 : block;
 }
@@ -18,8 +19,8 @@ SUNHWAN_INLINE vf load_columns(const float* row, int64_t column, int64_t H) {
   return left <= 0 ? vf{} : load_partial(row + column, left < kLanes ? int(left) : kLanes);
 }
 
-// Some of the gates of a weight matrix float[rows, G * H]: `count` of them from position `first`, in
-// the blocks' order (of the input product) or in Keras's (of the recurrent product).
+// Some of the gates of a weight matrix float[rows, G * H]: `count` of them from position `first`,
+// in the blocks' order (of the input product) or in Keras's (of the recurrent product).
 struct GateColumns {
   const float* from;
   int64_t rows;

@@ -47,8 +47,8 @@ SUNHWAN_INLINE void emit_outputs(const Context& x, float* y) {
   }
 }
 
-// Moves on to segment n, the states before it being known: in the record they already lie where they
-// belong, in scratch the last ones become the first. One thread.
+// Moves on to segment n, the states before it being known: in the record they already lie where
+// they belong, in scratch the last ones become the first. One thread.
 SUNHWAN_INLINE void next_segment(const Context& x, int64_t n) {
   Chunk& c = x.chunk;
   if (c.record != nullptr) {

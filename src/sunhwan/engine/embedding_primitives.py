@@ -15,7 +15,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching
 
 from sunhwan.engine import native
-from sunhwan.engine.sharding import lower_sharded, shard_over_batch
+from sunhwan.engine.sharding import lower_sharded, same_variance, shard_over_batch
 
 Array = jax.Array
 _BATCH_AXIS = {"x": 0, "rows": 0}
@@ -23,7 +23,8 @@ _BATCH_AXIS = {"x": 0, "rows": 0}
 
 def lookup(table: Array, ids: Array, steps: int) -> Array:
     """Return ``table[ids]``, ``float32[N, D]``; ``steps`` ids make a row in messages."""
-    rows: Array = lookup_p.bind(table, ids, size=table.shape[0], steps=steps)
+    alike = same_variance({"table": table, "ids": ids})
+    rows: Array = lookup_p.bind(*alike.values(), size=table.shape[0], steps=steps)
     return rows
 
 

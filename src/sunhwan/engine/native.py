@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from types import ModuleType
 
 from sunhwan.errors import KernelError, UsageError
 
 _HOW_TO_BUILD = (
-    "install a C++ compiler (Debian, Ubuntu: `apt-get install g++`; Fedora: `dnf install gcc-c++`) "
-    "and install sunhwan again from its source"
+    "install a C++ compiler and Python's headers (Debian, Ubuntu: `apt-get install g++ python3-dev`; "
+    "Fedora: `dnf install gcc-c++ python3-devel`) and install sunhwan again from its source"
 )
 
 
@@ -20,7 +21,7 @@ def _load() -> tuple[ModuleType | None, str]:
     if os.environ.get("SUNHWAN_ISA") == "none":
         return None, "SUNHWAN_ISA=none switches the kernels off"
     try:
-        from sunhwan.engine import _kernels
+        _kernels = importlib.import_module("sunhwan.engine._kernels")
     except ModuleNotFoundError as error:
         if error.name != "sunhwan.engine._kernels":
             raise

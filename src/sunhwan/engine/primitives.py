@@ -164,7 +164,7 @@ def _backward_kernel(
 
 
 def _plain_forward(named: Named, options: Options) -> Named:
-    out = {}
+    out: Named = {}
     for run, back in enumerate(options.backwards):
         mine = _of_run(named, run)
         y, last = plain.rnn(

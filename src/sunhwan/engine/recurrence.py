@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from sunhwan.engine import native, plain
 from sunhwan.engine.cell import Cell
+from sunhwan.engine.sharding import same_variance
 from sunhwan.errors import ShapeError
 
 Array = jax.Array
@@ -173,7 +174,7 @@ def _by_kernel(
     results = primitives.forward_names(options, return_sequences, False)
     for run, mine in enumerate(own):
         operands |= {primitives.run_name(name, run): value for name, value in mine.items()}
-    operands = _same_variance(operands)
+    operands = same_variance(operands)
     out = primitives.forward_p.bind(
         *operands.values(), names=tuple(operands), options=options, results=results
     )
@@ -184,22 +185,6 @@ def _by_kernel(
         y, *states = [found.get(name) for name in names]
         per_run.append((y, tuple(state for state in states if state is not None)))
     return per_run
-
-
-def _same_variance(operands: dict[str, Array]) -> dict[str, Array]:
-    """Under shard_map, mark all operands as varying over the same mesh axes.
-
-    What is the same on all devices (weights) becomes formally different on each; the transpose of
-    that step is the sum over devices that their gradients need.
-    """
-    varying = {name: jax.typeof(value).mat.varying for name, value in operands.items()}
-    union = frozenset().union(*varying.values())
-    return {
-        name: jax.lax.pcast(value, tuple(union - varying[name]), to="varying")
-        if union - varying[name]
-        else value
-        for name, value in operands.items()
-    }
 
 
 def _checked_input(x: Any, mask: Any) -> dict[str, Array]:

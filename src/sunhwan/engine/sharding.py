@@ -65,6 +65,22 @@ def lower_sharded(primitive: Primitive, run: Callable[..., Any]) -> None:
     prim_requires_devices_during_lowering.add(primitive)
 
 
+def same_variance(operands: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Return the operands all marked as varying over the same mesh axes, for shard_map.
+
+    What is the same on all devices (weights) becomes formally different on each; the transpose of
+    that step is the sum over devices that their gradients need.
+    """
+    varying = {name: jax.typeof(value).mat.varying for name, value in operands.items()}
+    union = frozenset().union(*varying.values())
+    return {
+        name: jax.lax.pcast(value, tuple(union - varying[name]), to="varying")
+        if union - varying[name]
+        else value
+        for name, value in operands.items()
+    }
+
+
 def _with_positions(call: Callable[..., Any], count: int) -> Callable[..., Any]:
     def fixed(*operands: Any) -> Any:
         return call(*operands)

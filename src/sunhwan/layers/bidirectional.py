@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from sunhwan.layers import paths
-from sunhwan.layers.recurrent import FusedLoop, Pair, engine_cell
+from sunhwan.layers.recurrent import PAIRS, FusedLoop, Pair, engine_cell
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
@@ -45,13 +45,11 @@ class Bidirectional(keras.layers.Bidirectional):
             return
         start = None if initial_state is None else initial_state[len(initial_state) // 2 :]
         pair = Pair(self.backward_layer, start)
-        for layer in both:
-            layer.pair = pair
+        before = PAIRS.set({**PAIRS.get(), **dict.fromkeys(map(id, both), pair)})
         try:
             yield
         finally:
-            for layer in both:
-                layer.pair = None
+            PAIRS.reset(before)
 
 
 def _are_alike(both: tuple[Any, Any], training: bool) -> bool:

@@ -5,6 +5,9 @@ Everything around the loop (building, states, stateful, return_state, saving) is
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -15,13 +18,13 @@ from sunhwan.layers import paths
 
 #: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
 LoopResult = tuple[Any, Any, list[Any]]
+#: the pair that a layer, by its id, is being called in: one map for each thread, so that threads can
+#: call the same layer at the same time
+PAIRS: ContextVar[Mapping[int, Pair]] = ContextVar("PAIRS", default=MappingProxyType({}))
 
 
 class FusedLoop:
     """Overrides the one method of Keras's RNN layers that runs the recurrence."""
-
-    #: set by Bidirectional while its two layers are called
-    pair: Pair | None = None
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
@@ -61,8 +64,9 @@ class FusedLoop:
 def _run_engine(
     layer: Any, sequences: Any, initial_state: Any, live: Any, training: bool
 ) -> LoopResult:
-    if layer.pair is not None:
-        return layer.pair.result(layer, sequences, initial_state, live)
+    pair = PAIRS.get().get(id(layer))
+    if pair is not None:
+        return pair.result(layer, sequences, initial_state, live)
     if training and layer.cell.dropout:
         mask = layer.cell.get_dropout_mask(sequences[:, 0, :])
         sequences = sequences * mask[:, None, :]
