@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from typing import NoReturn
 
 import pytest
@@ -20,12 +19,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _fixed_seeds() -> Iterator[None]:
+def _fixed_seeds() -> None:
     """Seed Python, NumPy and Keras alike before each test, whatever ran before it."""
     import keras
 
     keras.utils.set_random_seed(_SEED)
-    yield
 
 
 @pytest.fixture(autouse=True)

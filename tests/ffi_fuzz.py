@@ -1,4 +1,4 @@
-"""Calls of the compiled handlers with one operand, result or option wrong. Run in a process of its own.
+"""Calls of the compiled handlers with one thing wrong, to be run in a process of its own.
 
 Prints how many calls were refused. A call that is not refused must be one without an optional part;
 a crash ends the process.
@@ -89,14 +89,23 @@ def _wrong_specs(spec: jax.ShapeDtypeStruct) -> Iterator[jax.ShapeDtypeStruct]:
             yield jax.ShapeDtypeStruct(spec.shape, dtype)
 
 
+def _only_another_table(call: Call, spec: Any, wrong: Any) -> bool:
+    """Return True for the gradient of a table with more or fewer rows, which is a good one."""
+    alike = wrong.dtype == spec.dtype and wrong.shape[1:] == spec.shape[1:]
+    return alike and call.target == "sunhwan_embedding_gradient"
+
+
 def mutants(call: Call) -> Iterator[Call]:
     """Yield calls with one thing wrong."""
     for side in ("operands", "results"):
         specs = getattr(call, side)
         for n, spec in enumerate(specs):
             for wrong in _wrong_specs(spec):
+                if side == "results" and _only_another_table(call, spec, wrong):
+                    continue
                 yield replace(call, **{side: (*specs[:n], wrong, *specs[n + 1 :])})
-        yield replace(call, **{side: specs[:-1]})
+        if len(specs) > 1:  # XLA drops a call without results
+            yield replace(call, **{side: specs[:-1]})
     for n, (name, value) in enumerate(call.options):
         # steps only words a message, and backwards is a set of bits: any number is good
         if isinstance(value, np.int64) and name not in ("steps", "backwards"):
@@ -107,11 +116,12 @@ def mutants(call: Call) -> Iterator[Call]:
 
 
 def is_valid(call: Call, mutant: Call) -> bool:
-    """Return True if the mutant only does without something, or asks of it nothing at all."""
+    """Return True if the mutant does without something, or fills a slot of no use."""
     changed = [
-        new
+        spec
         for side in ("operands", "results")
         for old, new in zip(getattr(call, side), getattr(mutant, side), strict=False)
+        for spec in (old, new)
         if old != new
     ]
     return any(0 in spec.shape for spec in changed)
@@ -125,8 +135,7 @@ def main(stride: int) -> None:
         for mutant in list(mutants(call))[::stride]:
             try:
                 mutant.run()
-            except (jax.errors.JaxRuntimeError, ValueError, TypeError) as error:
-                assert len(str(error)) > 20, error
+            except (jax.errors.JaxRuntimeError, ValueError, TypeError):
                 refused += 1
                 continue
             assert is_valid(call, mutant), f"accepted: {mutant}"

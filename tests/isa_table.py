@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cases
 import jax
 import numpy as np
 
+import cases
 from sunhwan.engine import rnn
 
 _QUICK = {"xla_backend_optimization_level": 0}

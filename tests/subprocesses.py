@@ -1,4 +1,4 @@
-"""Python in a process of its own, for what is decided when a process begins: environment variables."""
+"""Python in a process of its own, for what its environment variables decide at its start."""
 
 from __future__ import annotations
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
-import subprocesses
 
+import subprocesses
 from sunhwan.engine import native
 from sunhwan.errors import UsageError
 
-pytestmark = pytest.mark.skipif(
-    not native.available(), reason=f"kernels: {native.why_missing()}"
-)
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 _OTHERS = native.available_isas()[1:] if native.available() else []
 _GATES_H = Path(__file__).parents[1] / "csrc" / "generic" / "gates.h"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cases
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import cases
 from sunhwan.engine import native, plain, rnn
 
 needs_kernels = pytest.mark.skipif(

@@ -1,18 +1,15 @@
-"""Options of the layers against Keras's own: states, directions, masks, dropout, explain, errors."""
+"""Options of the layers against Keras's: states, directions, masks, dropout, explain, errors."""
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any
-
 import jax
 import keras
-import layer_pairs
 import numpy as np
 import pytest
-from layer_pairs import NAMES, array, assert_same, flat, pair, wrapped
 
+import layer_pairs
 import sunhwan
+from layer_pairs import NAMES, array, assert_same, flat, pair, wrapped
 from sunhwan.engine import native
 from sunhwan.errors import KernelError, ShapeError, UsageError
 
@@ -86,7 +83,7 @@ def test_wrong_initial_states_name_what_was_expected(name: str) -> None:
         if states == 2:
             with pytest.raises(ShapeError, match=r"initial_state\[1\]"):
                 layer(x, initial_state=[good[0], array(2, 4)])
-            with pytest.raises(ShapeError, match="needs 2 initial state.*received 1"):
+            with pytest.raises(ShapeError, match=r"needs 2 initial state.*received 1"):
                 layer(x, initial_state=good[:1])
 
 
@@ -111,7 +108,8 @@ def test_wrong_masks_and_inputs_are_named() -> None:
 def test_bidirectional_equals_stock(name: str, merge_mode: str | None) -> None:
     x = array(3, 6, 4)
     states = [array(3, 5, seed=n) for n in range(4 if name == "LSTM" else 2)]
-    for sequences, state in product((True, False), repeat=2):
+    every = [(True, True), (True, False), (False, True), (False, False)]
+    for sequences, state in every if merge_mode == "concat" else every[:: len(every) - 1]:
         inner = {"units": 5, "return_sequences": sequences, "return_state": state}
         ours, stock = wrapped(name, x.shape, inner, merge_mode=merge_mode)
         for call in ({}, {"mask": MASK}, {"initial_state": states, "mask": MASK}):
@@ -255,7 +253,7 @@ def test_strict_makes_a_lost_kernel_an_error(monkeypatch: pytest.MonkeyPatch) ->
     x = array(2, 4, 3)
     layer = sunhwan.layers.GRU(5, activation="gelu", name="memory")
     model = keras.Sequential([layer])
-    with pytest.raises(KernelError, match="`memory` .* activation=gelu has no kernel"):
+    with pytest.raises(KernelError, match=r"`memory` .* activation=gelu has no kernel"):
         sunhwan.explain(model, strict=True)
     monkeypatch.setenv("SUNHWAN_STRICT", "1")
     with pytest.raises(KernelError, match=r"`memory` .*\nhint: "):
@@ -312,7 +310,7 @@ def test_explain_of_embeddings() -> None:
     layer.build()
     layer.quantize("int8")
     assert "quantization_mode=int8" in sunhwan.explain(layer)[0].reason
+    mine = type("Mine", (sunhwan.layers.Embedding,), {})(5, 4)
+    mine.build()
     with pytest.raises(NotImplementedError):
-        mine = type("Mine", (sunhwan.layers.Embedding,), {})(5, 4)
-        mine.build()
         mine.quantize("int8")

@@ -10,20 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import cases
-import isa_table
 import keras
-import layer_pairs
 import numpy as np
 import pytest
-from layer_pairs import NAMES, array, assert_same, pair, wrapped
 
+import cases
+import isa_table
+import layer_pairs
 import sunhwan
+from layer_pairs import NAMES, array, assert_same, pair, wrapped
 from sunhwan.engine import native
 
-pytestmark = pytest.mark.skipif(
-    not native.available(), reason=f"kernels: {native.why_missing()}"
-)
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 KINDS = pytest.mark.parametrize("label", cases.CELLS)
 B, T = 4, 6
 RIGHT = np.arange(T) < np.array([[6], [4], [0], [1]])
@@ -372,9 +370,7 @@ def test_b25_two_halves_with_the_state_carried_are_the_whole(label: str) -> None
     (first,) = _run((replace(case, T=4), head))
     count = len(given.initial_state or ())
     carried = tuple(first[f"states[{n}]"] for n in range(count))
-    tail = replace(
-        given, x=given.x[:, 4:], d_outputs=given.d_outputs[:, 4:], initial_state=carried
-    )
+    tail = replace(given, x=given.x[:, 4:], d_outputs=given.d_outputs[:, 4:], initial_state=carried)
     (second,) = _run((replace(case, T=2), tail))
     back = tuple(second[f"d_initial_state[{n}]"] for n in range(count))
     (first,) = _run((replace(case, T=4), replace(head, d_states=back)))

@@ -6,24 +6,22 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import cases
-import isa_table
 import jax
 import jax.numpy as jnp
 import keras
-import layer_pairs
 import numpy as np
 import pytest
-import subprocesses
-from layer_pairs import NAMES, array, assert_same, pair, wrapped
 
+import cases
+import isa_table
+import layer_pairs
+import subprocesses
 import sunhwan
+from layer_pairs import NAMES, array, assert_same, pair, wrapped
 from sunhwan.engine import Cell, native, rnn
 from sunhwan.errors import ShapeError
 
-pytestmark = pytest.mark.skipif(
-    not native.available(), reason=f"kernels: {native.why_missing()}"
-)
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 KINDS = pytest.mark.parametrize("label", cases.CELLS)
 
 
@@ -90,7 +88,7 @@ def test_b36_low_precision_sums_in_float32(policy: str) -> None:
     counter.build((2, 1024, 1))
     counter.set_weights([np.ones((1, 1)), np.ones((1, 1))])
     np.testing.assert_array_equal(np.asarray(counter(np.ones((2, 1024, 1)))).astype("f"), 1024)
-    with pytest.raises(ShapeError, match="must have dtype float32 like the rest, received bfloat16"):
+    with pytest.raises(ShapeError, match="dtype float32 like the rest, received bfloat16"):
         rnn(Cell("simple_rnn"), array(1, 2, 3), jnp.ones((3, 4), jnp.bfloat16), array(4, 4))
 
 
@@ -250,9 +248,9 @@ def test_b45_recurrent_dropout_learns_a_toy_task_the_same_way_twice() -> None:
 
 def test_b46_wrong_ranks_sizes_and_dtypes_are_errors_before_a_byte_is_read() -> None:
     """Hundreds of calls straight into the compiled handlers, each with one thing wrong."""
-    text = subprocesses.printed("import ffi_fuzz; ffi_fuzz.main(stride=3)")
+    text = subprocesses.printed("import ffi_fuzz; ffi_fuzz.main(stride=7)")
     refused, accepted = map(int, text.split())
-    assert refused > 300
+    assert refused > 120
     assert accepted < refused / 3
 
 
@@ -289,14 +287,14 @@ print("good")
 """
 
 
-@pytest.mark.parametrize("cores", ["1", "2", "4"])
+@pytest.mark.parametrize("cores", ["1", "3"])
 def test_b47_many_calls_at_once_neither_block_nor_disturb_each_other(cores: str) -> None:
-    """Twelve Python threads, graphs with independent recurrences, on one, two and four cores."""
+    """Twelve Python threads, graphs with independent recurrences, on one core and on three."""
     assert subprocesses.printed(_NO_DEADLOCK, cores) == "good"
 
 
 def test_b48_transformations_give_the_plain_result() -> None:
-    """In test_transforms.py and test_sharding.py; here the sharpest: vmap of jit of scan of grad."""
+    """In test_transforms.py and test_sharding.py; here: vmap of jit of scan of grad."""
     case = _case("gru", 3, 4, 5, 7)
     given = cases.arrays(case)
     weights = (given.kernel, given.recurrent_kernel, given.bias)

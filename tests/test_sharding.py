@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import subprocesses
 
+import subprocesses
 from sunhwan.engine import native
 
-pytestmark = pytest.mark.skipif(
-    not native.available(), reason=f"kernels: {native.why_missing()}"
-)
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 _FOUR = "--xla_force_host_platform_device_count=4"
 
 _SHARDED = """

@@ -9,14 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 import subprocesses
 from layer_pairs import array
-
 from sunhwan.engine import Cell, embedding_lookup, native, plain, rnn
 
-pytestmark = pytest.mark.skipif(
-    not native.available(), reason=f"kernels: {native.why_missing()}"
-)
+pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 B, T, D, H = 3, 4, 5, 7
 CELLS = {
     "simple_rnn": Cell("simple_rnn"),
@@ -77,9 +75,9 @@ def test_first_derivatives(cell: Cell) -> None:
 
     def both(run: Any) -> Any:
         value = loss(run, cell)
-        return jax.jit(
-            lambda o, d: (jax.value_and_grad(value)(o), jax.jvp(value, (o,), (d,)))
-        )(operands, direction)
+        return jax.jit(lambda o, d: (jax.value_and_grad(value)(o), jax.jvp(value, (o,), (d,))))(
+            operands, direction
+        )
 
     got, want = both(rnn), both(by_plain)
     close(got, want)
@@ -294,7 +292,7 @@ def message(run):
 
 for wrong in (10, -1):
     ids = np.array([[1, 2, 3], [4, wrong, 6]], dtype=np.int32)
-    wanted = f"embedding id {wrong} in row 1, step 1 of the batch is outside the table, whose ids are 0 to 9"
+    wanted = f"embedding id {wrong} in row 1, step 1 of the batch is outside the table"
     def model():
         new = keras.Sequential([sunhwan.layers.Embedding(10, 4), sunhwan.layers.GRU(3)])
         new.compile("sgd", "mse")
@@ -308,7 +306,7 @@ for wrong in (10, -1):
         lambda: model().predict(ids, verbose=0),
     ):
         found = message(run)
-        assert wanted in found, found
+        assert wanted + ", whose ids are 0 to 9" in found, found
 good = jax.vmap(lambda i: embedding_lookup(table, i))(np.array([[1, 2], [3, 9]]))
 jax.effects_barrier()
 assert good.shape == (2, 2, 4)

@@ -42,9 +42,7 @@ class Embedding(keras.layers.Embedding):
         rows = engine.embedding_lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
         return keras.ops.cast(rows, self.compute_dtype)
 
-    def quantize(
-        self, mode: str | None = None, type_check: bool = True, config: Any = None
-    ) -> Any:
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> Any:
         """Store the table in few bits, as the Keras layer does; lookups then run in Keras's way.
 
         Raises

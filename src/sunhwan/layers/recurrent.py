@@ -18,8 +18,8 @@ from sunhwan.layers import paths
 
 #: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
 LoopResult = tuple[Any, Any, list[Any]]
-#: the pair that a layer, by its id, is being called in: one map for each thread, so that threads can
-#: call the same layer at the same time
+#: the pair that a layer, by its id, is being called in: one map for each thread, so that threads
+#: can call the same layer at the same time
 PAIRS: ContextVar[Mapping[int, Pair]] = ContextVar("PAIRS", default=MappingProxyType({}))
 
 
@@ -74,9 +74,7 @@ def _run_engine(
     return result
 
 
-def _run_together(
-    starts: list[tuple[Any, Any]], sequences: Any, live: Any
-) -> list[LoopResult]:
+def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> list[LoopResult]:
     """Run layers with equal cells over the same sequences, each from its own initial state."""
     # Sums and states are float32 even where the policy stores less.
     dtype = "float64" if str(sequences.dtype) == "float64" else "float32"
