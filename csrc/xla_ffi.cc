@@ -76,6 +76,10 @@ class Checker {
     if (data != nullptr && poison_wanted()) poison(data, buffer.element_count());
     return data;
   }
+  void expect_absent(const char* name, const ffi::AnyBuffer& buffer) {
+    if (!is_absent(buffer))
+      fail(std::string("`") + name + "` has no meaning for this kind of cell");
+  }
   void fail(const std::string& what) {
     if (error_.empty()) error_ = what;
   }
@@ -148,6 +152,9 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   if (p.has_cell_state()) {
     p.c0 = check.floats("initial_state[1]", buffer(args, problem, kForwardArgs, 6), {p.B, p.H});
     task.result.c = check.result("last cell state", out(2), {p.B, p.H});
+  } else {
+    check.expect_absent("initial_state[1]", buffer(args, problem, kForwardArgs, 6));
+    check.expect_absent("last cell state", out(2));
   }
   const int64_t states = p.has_cell_state() ? 2 : 1;
   task.result.y = check.result("outputs", out(0), {p.B, p.T, p.H});
@@ -181,6 +188,9 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   if (p.has_cell_state()) {
     to.dc = check.optional("gradient of last cell state", arg(9), {p.B, p.H});
     to.dc0 = check.result("gradient of initial_state[1]", out(5), {p.B, p.H});
+  } else {
+    check.expect_absent("gradient of last cell state", arg(9));
+    check.expect_absent("gradient of initial_state[1]", out(5));
   }
   return task;
 }
@@ -195,6 +205,8 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
   if (count * args_each != args.size() || count * results_each != results.size()) {
     check.fail("the numbers of arguments and results do not belong together");
   }
+  if (count > 63 || options.backwards >> count != 0)
+    check.fail("`backwards` names no such problem");
   std::vector<Task> tasks;
   for (size_t n = 0; n < count && check.error().empty(); ++n) {
     tasks.push_back(read(check, options, args, results, n));

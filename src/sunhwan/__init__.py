@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import sys
-from importlib.metadata import version as _version
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ __all__ = ["__version__", *_HOMES]
 def _default_to_jax() -> None:
     """Choose JAX where the user has not chosen.
 
-    Keras writes ``keras.json`` with ``tensorflow`` in it on its very first import, whatever runs, so
-    the file is a choice only where the backend it names is installed.
+    Keras writes ``keras.json`` with ``tensorflow`` in it on its very first import, whatever runs,
+    so the file is a choice only where the backend it names is installed.
     """
     if "keras" in sys.modules:
         return

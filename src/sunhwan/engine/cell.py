@@ -52,9 +52,10 @@ class Cell:
         if self.kind not in GATES:
             raise UsageError(f"`kind` must be one of {sorted(GATES)}, received {self.kind!r}")
         for slot in ("activation", "recurrent_activation"):
-            if getattr(self, slot) not in ACTIVATIONS:
+            name = getattr(self, slot)
+            if name not in ACTIVATIONS:
                 raise UsageError(
-                    f"`{slot}` must be one of {sorted(ACTIVATIONS)}, received {getattr(self, slot)!r}"
+                    f"`{slot}` must be one of {sorted(ACTIVATIONS)}, received {name!r}"
                 )
 
     @property

@@ -71,9 +71,7 @@ def _primitive(name: str, run: Any, shape: Any) -> Primitive:
     return primitive
 
 
-lookup_p = _primitive(
-    "lookup", _run_lookup, lambda a, ids, size, steps: (ids.shape[0], a.shape[1])
-)
+lookup_p = _primitive("lookup", _run_lookup, lambda a, ids, size, steps: (ids.shape[0], a.shape[1]))
 scatter_p = _primitive("scatter", _run_scatter, lambda a, ids, size, steps: (size, a.shape[1]))
 
 

@@ -1,4 +1,4 @@
-"""The compiled kernels as Python sees them: whether they are there, which run, and their handlers."""
+"""The compiled kernels as Python sees them: whether they are there, which run, their handlers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from types import ModuleType
 from sunhwan.errors import KernelError, UsageError
 
 _HOW_TO_BUILD = (
-    "install a C++ compiler and Python's headers (Debian, Ubuntu: `apt-get install g++ python3-dev`; "
-    "Fedora: `dnf install gcc-c++ python3-devel`) and install sunhwan again from its source"
+    "install a C++ compiler and Python's headers (Debian, Ubuntu: "
+    "`apt-get install g++ python3-dev`; Fedora: `dnf install gcc-c++ python3-devel`) and install "
+    "sunhwan again from its source"
 )
 
 

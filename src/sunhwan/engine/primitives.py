@@ -36,8 +36,8 @@ Named = dict[str, Any]
 _INPUTS = ("x", "mask", "kernel", "recurrent", "bias", "h0", "c0")
 _WEIGHTS = ("kernel", "recurrent", "bias")
 _RESULTS = ("y", "h", "c", "checkpoints", "record")
-#: results of `forward` that only `backward` reads: states to start again from, and a token for gates
-#: that the engine may still hold (csrc/records.h)
+#: results of `forward` that only `backward` reads: states to start again from, and a token for
+#: gates that the engine may still hold (csrc/records.h)
 _RESIDUALS = ("checkpoints", "record")
 _GRADIENTS = ("x", "kernel", "recurrent", "bias", "h0", "c0")
 _BACKWARD_INPUTS = ("x", "mask", "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")

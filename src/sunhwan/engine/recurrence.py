@@ -100,7 +100,7 @@ def rnn(
 
 @dataclass(frozen=True)
 class Run:
-    """One of several recurrences over the same input: weights, start and direction, as for `rnn`."""
+    """One of several recurrences over the same input: weights, start, direction as for `rnn`."""
 
     kernel: Any
     recurrent_kernel: Any
