@@ -271,7 +271,18 @@ def test_every_model_has_the_published_sizes(experiment):
     for variant in experiment.variants:
         model = build(experiment, variant, ZEROS, Material(x, x, x, x))
         assert model.output_shape == (None, 46 if experiment.task == "classes" else 1)
-        assert experiment.headline in variant.published
+        assert experiment.headline in variant.published or not variant.published
+
+
+def test_a_calm_end_has_a_tenth_of_the_learning_rate(tmp_path):
+    experiment = small(epochs=5)
+    calm = replace(experiment.variants[0], calm=2, published={}, remark="Not published: calm.")
+    result = start(replace(experiment, variants=(calm,)), tmp_path)
+    rates = result.results["variants"][0]["seeds"][0]["history"]["learning_rate"]
+    np.testing.assert_allclose(rates, [1e-3] * 3 + [1e-4] * 2, rtol=1e-6)
+    page = result.report_path.read_text("utf-8")
+    assert "Not published: calm." in page
+    assert "As published: not published" not in page
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,9 @@ def _variant(results: Mapping[str, Any], variant: Mapping[str, Any]) -> Section:
     """Curves, answers and figures by seed of one model."""
     blocks: list[Block] = []
     if variant["remark"] and results["as_published"]:
-        blocks.append(f"As published: {variant['remark'][0].lower()}{variant['remark'][1:]}")
+        remark = variant["remark"]
+        is_published = bool(variant["published"])
+        blocks.append(f"As published: {remark[0].lower()}{remark[1:]}" if is_published else remark)
     blocks += [_key(results, variant), *_curves(results, variant)]
     if "stock" in variant:
         blocks.append(_dots(results, variant))

@@ -92,6 +92,8 @@ def train(
     callbacks: list[Any] = [watch]
     if experiment.early_stopping:
         callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE))
+    if variant.calm:
+        callbacks.append(_calm_down(epochs - variant.calm))
     start = time.perf_counter()
     history = model.fit(
         material.x_train,
@@ -109,6 +111,13 @@ def train(
     record.update(epochs_run=len(history["loss"]), seconds=round(seconds, 2), history=history)
     _check_record(experiment.name, record)
     return record
+
+
+def _calm_down(epoch: int) -> Any:
+    """A callback that divides the learning rate by ten when `epoch` (from 0) begins."""
+    return keras.callbacks.LearningRateScheduler(
+        lambda now, rate: rate / 10 if now == epoch else rate
+    )
 
 
 class _Watch(keras.callbacks.Callback):
