@@ -314,3 +314,14 @@ def test_explain_of_embeddings() -> None:
     mine.build()
     with pytest.raises(NotImplementedError):
         mine.quantize("int8")
+
+
+def test_explain_tells_how_each_layer_is_differentiated() -> None:
+    lines = [
+        *sunhwan.explain(sunhwan.layers.GRU(3)),
+        *sunhwan.explain(sunhwan.layers.GRU(3, "selu")),
+    ]
+    if native.available():
+        assert "second derivatives in plain JAX" in lines[0].derivatives
+        assert "linear" in sunhwan.explain(sunhwan.layers.Embedding(5, 3))[0].derivatives
+    assert lines[1].derivatives == "all by JAX, as the layer itself"

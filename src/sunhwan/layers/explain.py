@@ -17,13 +17,30 @@ _STOCK = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)
 
 @dataclass(frozen=True)
 class Explanation:
-    """One layer: its name, the kernel it runs in, and the reason if that is not a fused one."""
+    """One layer: its name, the kernel it runs in, and the reason if that is not a fused one.
+
+    `derivatives` tells which of its derivatives run there too.
+
+    Examples
+    --------
+    >>> print(Explanation("memory", "LSTM", "fused avx512", "", True).derivatives)
+    gradients by kernel; forward mode and second derivatives in plain JAX
+    """
 
     layer: str
     kind: str
     kernel: str
     reason: str
     is_fused: bool
+
+    @property
+    def derivatives(self) -> str:
+        """In which way the layer is differentiated."""
+        if not self.is_fused:
+            return "all by JAX, as the layer itself"
+        if self.kind == Embedding.__name__:
+            return "all by kernel: the layer is linear in its table"
+        return "gradients by kernel; forward mode and second derivatives in plain JAX"
 
     def __str__(self) -> str:
         text = f"{self.layer} ({self.kind}): {self.kernel}"
