@@ -161,7 +161,9 @@ def test_lock_pins_every_dependency() -> None:
 def test_build_and_package_name_one_version() -> None:
     import sunhwan
 
-    assert PROJECT["project"]["version"] == sunhwan.__version__
+    assert PROJECT["project"]["dynamic"] == ["version"]
+    source = PROJECT["tool"]["scikit-build"]["metadata"]["version"]["input"]
+    assert f'__version__ = "{sunhwan.__version__}"' in (ROOT / source).read_text("utf-8")
 
 
 def test_package_data_is_where_the_wheel_takes_it_from() -> None:
