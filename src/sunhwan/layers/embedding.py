@@ -20,7 +20,9 @@ class Embedding(keras.layers.Embedding):
     Raises
     ------
     jax.errors.JaxRuntimeError
-        When the batch is computed, if an id is not in ``0 .. input_dim - 1``.
+        When the batch is computed, if an id is not in ``0 .. input_dim - 1``. JAX computes in the
+        background, so with ``fit(verbose=0)`` the error may come only at the first look at a
+        result: the history, a weight, the next call. No result is ever given.
 
     Examples
     --------
