@@ -7,8 +7,10 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-#: distributions whose version decides a result
-PACKAGES = ("sunhwan", "keras", "jax", "jaxlib", "numpy")
+import sunhwan
+
+#: distributions whose version decides a result, beside our own
+PACKAGES = ("keras", "jax", "jaxlib", "numpy")
 
 
 def describe() -> dict[str, str | int]:
@@ -29,6 +31,7 @@ def describe() -> dict[str, str | int]:
     versions = {name: _version(name) for name in PACKAGES}
     return {
         "python": platform.python_version(),
+        "sunhwan": sunhwan.__version__,
         **versions,
         "cpu": _processor(),
         "cores": _cores(),
