@@ -111,7 +111,8 @@ def result_sentence(results: Mapping[str, Any]) -> str:
             stock = measured(key, variant["stock"]["summary"][key])
             sentence += f"; stock Keras with the same seeds: {stock}"
         sentences.append(sentence + ".")
-    return " ".join(sentences)
+    # a line must not break inside a figure
+    return " ".join(sentences).replace(" %", "\u00a0%").replace(" ± ", "\u00a0±\u00a0")
 
 
 _VERBS = {
