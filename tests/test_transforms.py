@@ -318,3 +318,28 @@ print("good")
 def test_ids_outside_the_table_are_errors_with_id_row_and_step(isa: str | None) -> None:
     done = subprocesses.python(_OUTSIDE, SUNHWAN_ISA=isa)
     assert done.stdout.strip() == "good", done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_gates_that_are_gone_are_computed_again_to_the_same_bits(kind: str) -> None:
+    """Backward finds forward's gate records, and does without them: csrc/records.h."""
+    cell, units = Cell(kind), 150
+    columns = len(cell.gates) * units
+    x, kernel = array(5, 19, 130, seed=1), array(130, columns, seed=2) / 11
+    recurrent = array(units, columns, seed=3) / 12
+    mask = np.arange(19) < np.array([[19], [7], [1], [12], [18]])
+
+    def last(x: Any, kernel: Any, recurrent: Any) -> Any:
+        return rnn(cell, x, kernel, recurrent, mask=mask)[0]
+
+    kernels = native.module()
+    kernels.release_arena()
+    outputs, back = jax.vjp(last, x, kernel, recurrent)
+    outputs.block_until_ready()
+    assert kernels.record_bytes() > 0  # else this test tests nothing
+    cotangent = array(*outputs.shape, seed=4)
+    remembered = jax.block_until_ready(back(cotangent))
+    assert kernels.record_bytes() == 0
+    again = back(cotangent)
+    for one, other in zip(remembered, again, strict=True):
+        np.testing.assert_array_equal(one, other)
