@@ -56,6 +56,14 @@ def test_an_unknown_instruction_set_is_an_error() -> None:
     assert "received 'nonsense'" in done.stderr
 
 
+def test_loading_the_kernels_checks_the_number_of_threads() -> None:
+    code = "from sunhwan.engine import native; native.available()"
+    done = subprocesses.python(code, SUNHWAN_THREADS="many")
+    assert done.returncode == 1
+    assert "UsageError: SUNHWAN_THREADS must be a whole number of at least 1" in done.stderr
+    assert "received 'many'" in done.stderr
+
+
 def test_none_falls_back_to_plain_jax_and_explain_says_so() -> None:
     code = """
 import numpy as np, keras, sunhwan

@@ -16,7 +16,6 @@ def check() -> None:
     from sunhwan import environment
     from sunhwan.engine import native
 
-    native.check_threads()
     facts = environment.describe()
     for name, value in facts.items():
         _show(name, value)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching
 
 from sunhwan.engine import native
-from sunhwan.engine.sharding import lower_sharded, same_variance, shard_over_batch
+from sunhwan.engine.sharding import new_primitive, same_variance, shard_over_batch
 
 Array = jax.Array
 _BATCH_AXIS = {"x": 0, "rows": 0}
@@ -56,23 +55,22 @@ def _run_scatter(rows: Array, ids: Array, *, size: int, steps: int) -> Any:
     return _scatter_sharded(ids, rows, names=names, options=options, results=("table",))[0]
 
 
-def _primitive(name: str, run: Any, shape: Any) -> Primitive:
-    primitive = Primitive(f"sunhwan_embedding_{name}")
-    primitive.def_abstract_eval(
-        lambda a, ids, **params: a.update(shape=shape(a, ids, **params), weak_type=False)
-    )
-
-    @functools.cache
-    def compiled(**params: Any) -> Any:
-        return jax.jit(functools.partial(primitive.bind, **params))
-
-    primitive.def_impl(lambda *operands, **params: compiled(**params)(*operands))
-    lower_sharded(primitive, run)
-    return primitive
+def _abstract(shape: Any) -> Any:
+    return lambda a, ids, **params: a.update(shape=shape(a, ids, **params), weak_type=False)
 
 
-lookup_p = _primitive("lookup", _run_lookup, lambda a, ids, size, steps: (ids.shape[0], a.shape[1]))
-scatter_p = _primitive("scatter", _run_scatter, lambda a, ids, size, steps: (size, a.shape[1]))
+lookup_p = new_primitive(
+    "embedding_lookup",
+    _run_lookup,
+    _abstract(lambda a, ids, size, steps: (ids.shape[0], a.shape[1])),
+    False,
+)
+scatter_p = new_primitive(
+    "embedding_scatter",
+    _run_scatter,
+    _abstract(lambda a, ids, size, steps: (size, a.shape[1])),
+    False,
+)
 
 
 def _linear_jvp(primitive: Primitive) -> Any:

@@ -19,6 +19,7 @@ _HOW_TO_BUILD = (
 @functools.cache
 def _load() -> tuple[ModuleType | None, str]:
     """Return the extension module, or None and the reason."""
+    check_threads()
     if os.environ.get("SUNHWAN_ISA") == "none":
         return None, "SUNHWAN_ISA=none switches the kernels off"
     try:

@@ -29,7 +29,7 @@ from jax.interpreters import ad, batching
 
 from sunhwan.engine import native, plain
 from sunhwan.engine.cell import ACTIVATIONS, GATES, Cell
-from sunhwan.engine.sharding import lower_sharded, shard_over_batch
+from sunhwan.engine.sharding import new_primitive, shard_over_batch
 
 Array = jax.Array
 Named = dict[str, Any]
@@ -215,21 +215,6 @@ def _plain_backward(
     return [gradients[name] for name in results]
 
 
-def _primitive(name: str, run: Any, abstract: Any) -> Primitive:
-    """Return a primitive with several results that is lowered by tracing ``run``."""
-    primitive = Primitive(f"sunhwan_{name}")
-    primitive.multiple_results = True
-    primitive.def_abstract_eval(abstract)
-
-    @functools.cache
-    def compiled(**params: Any) -> Any:
-        return jax.jit(functools.partial(primitive.bind, **params))
-
-    primitive.def_impl(lambda *operands, **params: compiled(**params)(*operands))
-    lower_sharded(primitive, run)
-    return primitive
-
-
 def _forward_abstract(
     *avals: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
@@ -258,11 +243,13 @@ def _backward_abstract(
     return [named[name].update(weak_type=False) for name in results]
 
 
-forward_p = _primitive("forward", shard_over_batch(_forward_kernel, BATCH_AXIS), _forward_abstract)
-tangent_p = _primitive("tangent", _plain_tangent, _tangent_abstract)
+forward_p = new_primitive(
+    "forward", shard_over_batch(_forward_kernel, BATCH_AXIS), _forward_abstract, True
+)
+tangent_p = new_primitive("tangent", _plain_tangent, _tangent_abstract, True)
 # A gradient has the shape and the batch axis of what it belongs to, and bears its name.
-backward_p = _primitive(
-    "backward", shard_over_batch(_backward_kernel, BATCH_AXIS), _backward_abstract
+backward_p = new_primitive(
+    "backward", shard_over_batch(_backward_kernel, BATCH_AXIS), _backward_abstract, True
 )
 
 

@@ -57,12 +57,28 @@ def shard_over_batch(run: Callable[..., Any], batch_axis: Mapping[str, int]) -> 
     return sharded
 
 
-def lower_sharded(primitive: Primitive, run: Callable[..., Any]) -> None:
-    """Let ``primitive`` be lowered by tracing ``run``, in which a sharded kernel may stand."""
+def new_primitive(
+    name: str, run: Callable[..., Any], abstract: Callable[..., Any], multiple_results: bool
+) -> Primitive:
+    """Return a primitive that is lowered by tracing ``run``, in which a sharded kernel may stand.
+
+    Outside of `jax.jit` it is compiled once for each set of parameters. ``abstract`` gives the
+    shape of its result, or of each of them.
+    """
+    primitive = Primitive(f"sunhwan_{name}")
+    primitive.multiple_results = multiple_results
+    primitive.def_abstract_eval(abstract)
+
+    @functools.cache
+    def compiled(**params: Any) -> Any:
+        return jax.jit(functools.partial(primitive.bind, **params))
+
+    primitive.def_impl(lambda *operands, **params: compiled(**params)(*operands))
     mlir.register_lowering(primitive, mlir.lower_fun(run, primitive.multiple_results))
     # custom_partitioning looks for the devices, which JAX passes down only to primitives on this
     # list; it is on it itself, but stands inside ours. JAX offers no public way to say so.
     prim_requires_devices_during_lowering.add(primitive)
+    return primitive
 
 
 def same_variance(operands: dict[str, jax.Array]) -> dict[str, jax.Array]:
@@ -91,8 +107,12 @@ def _with_positions(call: Callable[..., Any], count: int) -> Callable[..., Any]:
     return fixed
 
 
+def _batch_axis_of(name: str, batch_axis: Mapping[str, int]) -> int | None:
+    return batch_axis.get(name.partition(".")[0])  # `kernel.1` is the kernel of the second run
+
+
 def _spec(name: str, rank: int, batch_axis: Mapping[str, int], axes: Any) -> PartitionSpec:
-    axis = batch_axis.get(name.partition(".")[0])  # `kernel.1`: of the second run
+    axis = _batch_axis_of(name, batch_axis)
     return PartitionSpec(*(axes if i == axis else None for i in range(rank)))
 
 
@@ -138,7 +158,7 @@ def _partition(
         if axes is None:
             return out
         return tuple(
-            o if name.partition(".")[0] in batch_axis else jax.lax.psum(o, axes)
+            jax.lax.psum(o, axes) if _batch_axis_of(name, batch_axis) is None else o
             for name, o in zip(results, out, strict=True)
         )
 
@@ -159,7 +179,7 @@ def _rule(
     def axes_of(name: str, rank: int) -> str:
         letters = []
         for i in range(rank):
-            if batch_axis.get(name.partition(".")[0]) == i:
+            if _batch_axis_of(name, batch_axis) == i:
                 letters.append("b")
             else:
                 whole.append(f"w{len(whole)}")
