@@ -26,14 +26,17 @@ struct Chunk {
   // The open segment: live (row, step) pairs in order of step, then row.
   int64_t first, steps;
   int64_t* offset;      // [segment + 1] where step s begins
+  int64_t* cell;        // [row-step] its place in the batch, b * T + t
   int32_t* live;        // [row-step] row of the chunk
   const float** x_row;  // [row-step] its input, float[D]
+  const float**
+      wx_row;           // [row-step] W x + b, float[gates * Hp]: at its record, or projected before
   const float** h_row;  // [row-step] its state before the step, float[Hp]
 
   static std::size_t scratch_floats(const Layout& l) {
     const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;
     return 2 * (steps + 1) * rows * l.Hp + row_steps * l.ld + 2 * rows * l.Hp +
-           (2 * (steps + 1) + row_steps + 4 * row_steps) + 64;
+           (2 * (steps + 1) + row_steps + 8 * row_steps) + 64;
   }
 
   // Everything that backward needs, for one row of the batch and all T steps.
@@ -56,9 +59,11 @@ struct Chunk {
     dh = z + row_steps * l.ld;
     dc = dh + state;
     x_row = reinterpret_cast<const float**>(dc + state);
-    h_row = x_row + row_steps;
+    wx_row = x_row + row_steps;
+    h_row = wx_row + row_steps;
     offset = reinterpret_cast<int64_t*>(h_row + row_steps);
-    live = reinterpret_cast<int32_t*>(offset + l.segment + 1);
+    cell = offset + l.segment + 1;
+    live = reinterpret_cast<int32_t*>(cell + row_steps);
   }
 };
 

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "arena.h"
+
 namespace sunhwan {
 namespace {
 
@@ -34,21 +36,64 @@ int64_t embedding_lookup(const float* table, int64_t V, int64_t D, const int32_t
   return first == N ? -1 : first;
 }
 
+Distinct distinct_ids(const int32_t* ids, int64_t N, int64_t V) {
+  Distinct found;
+  found.place.assign(V, -1);
+  for (int64_t n = 0; n < N; ++n) {
+    int32_t& place = found.place[ids[n]];
+    if (place >= 0) continue;
+    place = int32_t(found.ids.size());
+    found.ids.push_back(ids[n]);
+  }
+  return found;
+}
+
+int64_t first_wrong_id(const int32_t* ids, int64_t N, int64_t V) {
+  for (int64_t n = 0; n < N; ++n) {
+    if (ids[n] < 0 || ids[n] >= V) return n;
+  }
+  return -1;
+}
+
 void embedding_gradient(const int32_t* ids, int64_t N, const float* dout, int64_t V, int64_t D,
                         float* dtable, Pool& pool) {
-  // Each part owns the ids that leave its remainder, so no two threads write to one row and every
-  // row is summed in order. Neighbouring ids are about equally frequent (tables are often sorted by
-  // count), so parts get equal work; reading all ids in every part costs little beside the sums.
-  const int64_t parts = parts_for(V * D + N * D, pool);
+  // Positions sorted by id (counting sort, so in order of n within an id): each row of the table is
+  // then written once, by one thread, and parts of the table with equally many positions are equal
+  // work.
+  const auto is_inside = [&](int32_t id) { return id >= 0 && id < V; };
+  const Lease memory(2 * (V + 2 + N));
+  auto* begin = reinterpret_cast<int64_t*>(memory.data());  // [V + 2], of each id in `order`
+  int64_t* order = begin + V + 2;                           // [N]
+  std::fill(begin, begin + V + 2, 0);
+  for (int64_t n = 0; n < N; ++n) {
+    if (is_inside(ids[n])) ++begin[ids[n] + 2];
+  }
+  for (int64_t v = 2; v < V + 2; ++v) begin[v] += begin[v - 1];
+  for (int64_t n = 0; n < N; ++n) {
+    if (is_inside(ids[n])) order[begin[ids[n] + 1]++] = n;
+  }
+  const int64_t parts = parts_for(V * D + N * D, pool), total = begin[V] + V;
+  const auto first_of = [&](int64_t part) {  // begin[v] + v grows with v: the work before id v
+    int64_t low = 0, high = V;
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (begin[middle] + middle < total * part / parts) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  };
   parallel_for(pool, parts, [&](int64_t part) {
-    for (int64_t v = part; v < V; v += parts) std::memset(dtable + v * D, 0, D * sizeof(float));
-    const auto divisor = static_cast<uint32_t>(parts), rest = static_cast<uint32_t>(part);
-    for (int64_t n = 0; n < N; ++n) {
-      const int32_t v = ids[n];
-      if (static_cast<uint32_t>(v) % divisor != rest || v < 0 || v >= V) continue;
-      const float* from = dout + n * D;
-      float* to = dtable + int64_t{v} * D;
-      for (int64_t d = 0; d < D; ++d) to[d] += from[d];
+    const int64_t end = part + 1 == parts ? V : first_of(part + 1);
+    for (int64_t v = first_of(part); v < end; ++v) {
+      float* to = dtable + v * D;
+      std::memset(to, 0, D * sizeof(float));
+      for (int64_t i = begin[v]; i < begin[v + 1]; ++i) {
+        const float* from = dout + order[i] * D;
+        for (int64_t d = 0; d < D; ++d) to[d] += from[d];
+      }
     }
   });
 }

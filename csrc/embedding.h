@@ -2,10 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "threads.h"
 
 namespace sunhwan {
+
+// The ids that occur in a batch, in order of appearance.
+struct Distinct {
+  std::vector<int32_t> ids;
+  std::vector<int32_t> place;  // [V] where an id stands in `ids`, or -1
+};
+Distinct distinct_ids(const int32_t* ids, int64_t N, int64_t V);
+
+// The first n < N whose id is not in 0..V-1, or -1.
+int64_t first_wrong_id(const int32_t* ids, int64_t N, int64_t V);
 
 // out[n] = table[ids[n]] for n < N; table float32[V, D], out float32[N, D], which may not overlap.
 // Returns the first n whose id is not in 0..V-1 (out is then incomplete), or -1.

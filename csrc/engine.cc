@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arena.h"
+#include "embedding.h"
 #include "records.h"
 
 namespace sunhwan {
@@ -20,6 +21,7 @@ constexpr int64_t kTileRows = 16;         // enough to keep tiles full
 constexpr double kLeastWork = 1e6;        // multiply-adds that are worth another thread
 constexpr double kLeastStepWork = 1.5e5;  // multiply-adds of a step that are worth a barrier
 constexpr int64_t kParallelPacking = 1 << 16;  // floats
+constexpr int64_t kProjectedRows = 256;        // of a table, that a thread takes at a time
 
 int64_t private_cache_bytes() {
   static const int64_t bytes = [] {
@@ -124,6 +126,26 @@ struct Call {
     }
   }
 
+  // W x + b of each id that occurs, where those are clearly fewer than the steps.
+  void project() {
+    if (!p.is_lookup()) return;
+    distinct_ = distinct_ids(p.ids, p.B * p.T, p.V);
+    const auto count = int64_t(distinct_.ids.size());
+    if (4 * count > 3 * p.B * p.T) return;
+    const int64_t width = layout.gates * layout.Hp;
+    projected_ = std::make_unique<Lease>(count * width);
+    std::vector<const float*> inputs(count);
+    for (int64_t i = 0; i < count; ++i) inputs[i] = p.table + distinct_.ids[i] * p.D;
+    const int64_t parts = (count + kProjectedRows - 1) / kProjectedRows;
+    parallel_for(pool, parts, [&](int64_t part) {
+      const int64_t first = count * part / parts, last = count * (part + 1) / parts;
+      kernels.project(p, layout, weights, inputs.data() + first, last - first,
+                      projected_->data() + first * width);
+    });
+    weights.projected = projected_->data();
+    weights.place = distinct_.place.data();
+  }
+
   // run(chunk, team, slot, is_first) for the chunks of a slot, in order.
   template <class Run>
   void for_each_chunk(int64_t slot, Team& team, const Run& run) {
@@ -146,6 +168,8 @@ struct Call {
 
  private:
   std::vector<Chunk> chunks_;
+  Distinct distinct_;
+  std::unique_ptr<Lease> projected_;
 };
 
 using Calls = std::vector<std::unique_ptr<Call>>;
@@ -237,6 +261,7 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
     from == nullptr ? zero(to, p.B * p.H) : copy_state(to, from, p);
   };
   const int64_t columns = gate_count(p.kind) * p.H;
+  zero(args.dtable, p.V * p.D);
   zero(args.dkernel, p.D * columns);
   zero(args.drecurrent, p.H * columns);
   zero(args.dbias, (p.has_two_biases() ? 2 : 1) * columns);
@@ -277,6 +302,7 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
     const bool keeps = task.result.checkpoints != nullptr && is_worth_a_record(p) &&
                        call.record_bytes() <= kRecordLimit;
     if (keeps) call.record = std::make_shared<Lease>(p.B * call.record_row_floats());
+    call.project();
   }
   for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t, bool) {
     const Call& call = *calls[n];
@@ -295,8 +321,8 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
 
 void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& pool) {
   Calls calls;
-  std::vector<const BackwardArgs*> args;
-  std::vector<std::unique_ptr<Lease>> sums;
+  std::vector<BackwardArgs> args;
+  std::vector<std::unique_ptr<Lease>> sums, inputs;
   for (const Backward& task : tasks) {
     const Problem& p = task.problem;
     if (p.B == 0 || p.T == 0) {
@@ -304,10 +330,15 @@ void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& 
       continue;
     }
     calls.push_back(std::make_unique<Call>(kernels, p, pool, true));
-    args.push_back(&task.args);
+    args.push_back(task.args);
     Call& call = *calls.back();
     sums.push_back(std::make_unique<Lease>(call.layout.gradient_size(p) * call.plan.slots));
     call.record = find_record(p, task.args.record, call.record_row_floats());
+    if (call.record == nullptr) call.project();
+    if (task.args.dtable != nullptr) {
+      inputs.push_back(std::make_unique<Lease>(p.B * p.T * p.D));
+      args.back().dx = inputs.back()->data();
+    }
   }
   for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t slot, bool first) {
     const Call& call = *calls[n];
@@ -316,9 +347,14 @@ void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& 
     if (first && team.id == 0) {  // the pass begins with a barrier before anyone adds
       std::memset(own, 0, size * sizeof(float));
     }
-    kernels.backward(call.p, call.layout, call.weights, chunk, team, *args[n], own);
+    kernels.backward(call.p, call.layout, call.weights, chunk, team, args[n], own);
   });
-  for (size_t n = 0; n < calls.size(); ++n) collect(kernels, *calls[n], *args[n], sums[n]->data());
+  for (size_t n = 0; n < calls.size(); ++n) {
+    const Problem& p = calls[n]->p;
+    collect(kernels, *calls[n], args[n], sums[n]->data());
+    if (args[n].dtable == nullptr) continue;
+    embedding_gradient(p.ids, p.B * p.T, args[n].dx, p.V, p.D, args[n].dtable, pool);
+  }
 }
 
 }  // namespace sunhwan

@@ -20,6 +20,11 @@ struct Kernels {
   int64_t (*pack_parts)(const Problem&, const Layout&, bool backward);
   void (*pack)(const Problem&, const Layout&, const Weights&, bool backward, int64_t part);
 
+  // out[i] = W rows[i] + b for i < n, with packed W and b; rows of out: gates * Hp floats, in the
+  // blocks' order.
+  void (*project)(const Problem&, const Layout&, const Weights&, const float* const* rows,
+                  int64_t n, float* out);
+
   // One chunk through the sequence. All members of a team call with the same arguments. `sums`:
   // gradient_size floats that this team alone adds to.
   void (*forward)(const Problem&, const Layout&, const Weights&, Chunk&, Team&,

@@ -76,6 +76,11 @@ struct Weights {
   float* bias;         // [2][gates * Hp]: input and recurrent bias rows
   float* kernel_t;     // panels of W^T, K = gates * Hp
   float* recurrent_t;  // panels of U^T, K = gates * Hp
+
+  // Where inputs are looked up and repeat: W x + b of each id that occurs, multiplied once a call
+  // instead of once a step. Row place[id] of [ids that occur, gates * Hp]; both null otherwise.
+  const float* projected;
+  const int32_t* place;  // [V]
 };
 
 }  // namespace sunhwan

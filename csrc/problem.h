@@ -25,7 +25,10 @@ struct Problem {
   int64_t B, T, D, H;
   int64_t segment;  // steps between two state checkpoints, >= 1
 
-  const float* x;             // [B, T, D]
+  const float* x;             // [B, T, D]; null: looked up, x[b, t] = table[ids[b, t]]
+  const float* table;         // [V, D]
+  const int32_t* ids;         // [B, T], each in 0 .. V-1
+  int64_t V;                  // rows of the table; 0 with x
   const unsigned char* mask;  // [B, T], 0 = step is skipped; null: no step is
   const float* kernel;        // [D, G*H]
   const float* recurrent;     // [H, G*H]
@@ -33,6 +36,11 @@ struct Problem {
   const float* h0;            // [B, H]
   const float* c0;            // [B, H] for an LSTM, else null
 
+  bool is_lookup() const { return x == nullptr; }
+  // The input of cell b * T + t: float[D].
+  const float* input(int64_t cell) const {
+    return is_lookup() ? table + ids[cell] * D : x + cell * D;
+  }
   int64_t segments() const { return T == 0 ? 0 : (T + segment - 1) / segment; }
   bool has_cell_state() const { return kind == Kind::lstm; }
   bool has_two_biases() const { return kind == Kind::gru && reset_after; }
@@ -53,7 +61,8 @@ struct BackwardArgs {
   const float* dh;           // [B, H] gradient of the last state
   const float* dc;           // [B, H] for an LSTM, else null
   // Each result may be null: not wanted, never computed.
-  float* dx;          // [B, T, D]
+  float* dx;          // [B, T, D]; where the input is looked up, the engine's own
+  float* dtable;      // [V, D] where the input is looked up, else null
   float* dkernel;     // [D, G*H]
   float* drecurrent;  // [H, G*H]
   float* dbias;       // as Problem::bias

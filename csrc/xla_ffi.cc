@@ -94,8 +94,8 @@ struct Options {
   int64_t backwards;  // bit n: problem n runs from the last step to the first
 };
 
-constexpr size_t kForwardArgs = 7, kForwardResults = 5;
-constexpr size_t kBackwardArgs = 10, kBackwardResults = 6;
+constexpr size_t kForwardArgs = 9, kForwardResults = 5;
+constexpr size_t kBackwardArgs = 12, kBackwardResults = 7;
 
 // Buffers of problem n: `count` after the other, from n * count on.
 template <class Buffers>
@@ -107,14 +107,42 @@ ffi::AnyBuffer buffer(const Buffers& all, size_t problem, size_t count, size_t i
   }
 }
 
-// What forward and backward have in common: x, mask, kernel, recurrent_kernel, bias.
+// What an id outside the table is told; `steps` ids make a row of the batch.
+std::string wrong_id_text(const int32_t* ids, int64_t n, int64_t steps, int64_t V) {
+  return "embedding id " + std::to_string(ids[n]) + " in row " + std::to_string(n / steps) +
+         ", step " + std::to_string(n % steps) +
+         " of the batch is outside the table, whose ids are 0 to " + std::to_string(V - 1);
+}
+
+// The input as it is, x [B, T, D], or rows of a table [V, D] by ids [B, T].
+void read_input(Checker& check, const ffi::AnyBuffer& x, const ffi::AnyBuffer& table,
+                const ffi::AnyBuffer& ids, Problem* p) {
+  const auto dims = x.dimensions(), cells = ids.dimensions(), rows = table.dimensions();
+  if (is_absent(ids)) {
+    if (dims.size() != 3) check.fail("`x` must have shape (B, T, D), received " + shape_text(dims));
+    if (!check.error().empty()) return;
+    p->B = dims[0], p->T = dims[1], p->D = dims[2];
+    p->x = check.floats("x", x, {p->B, p->T, p->D});
+    return;
+  }
+  if (!is_absent(x)) check.fail("`x` and `ids` must not both be given");
+  if (cells.size() != 2) check.fail("`ids` must have shape (B, T), received " + shape_text(cells));
+  if (rows.size() != 2) check.fail("`table` must be a matrix, received " + shape_text(rows));
+  if (!check.error().empty()) return;
+  p->B = cells[0], p->T = cells[1], p->V = rows[0], p->D = rows[1];
+  p->table = check.floats("table", table, {p->V, p->D});
+  p->ids = static_cast<int32_t*>(check.expect("ids", ids, ffi::S32, {p->B, p->T}));
+  if (!check.error().empty()) return;
+  const int64_t wrong = first_wrong_id(p->ids, p->B * p->T, p->V);
+  if (wrong >= 0) check.fail(wrong_id_text(p->ids, wrong, p->T, p->V));
+}
+
+// What forward and backward have in common: x, table, ids, mask, kernel, recurrent_kernel, bias.
 Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs& args,
                      size_t problem, size_t count) {
   const auto arg = [&](size_t i) { return buffer(args, problem, count, i); };
   Problem p{};
-  const auto dims = arg(0).dimensions();
-  const auto rows = arg(3).dimensions();
-  if (dims.size() != 3) check.fail("`x` must have shape (B, T, D), received " + shape_text(dims));
+  const auto rows = arg(5).dimensions();
   if (rows.size() != 2) check.fail("`recurrent_kernel` must be a matrix");
   if (o.kind < 0 || o.kind > 2 || o.activation < 0 || o.activation > 4 ||
       o.recurrent_activation < 0 || o.recurrent_activation > 4 || o.segment < 1) {
@@ -128,17 +156,18 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
   p.go_backwards = (o.backwards >> problem & 1) != 0;
   p.zero_output = o.zero_output;
   p.segment = o.segment;
-  p.B = dims[0], p.T = dims[1], p.D = dims[2], p.H = rows[0];
+  read_input(check, arg(0), arg(1), arg(2), &p);
+  if (!check.error().empty()) return p;
+  p.H = rows[0];
   if (p.D < 1 || p.H < 1) check.fail("`x` and `recurrent_kernel` must have features and units");
   const int64_t columns = gate_count(p.kind) * p.H;
-  p.x = check.floats("x", arg(0), {p.B, p.T, p.D});
-  if (!is_absent(arg(1))) {
-    p.mask = static_cast<unsigned char*>(check.expect("mask", arg(1), ffi::PRED, {p.B, p.T}));
+  if (!is_absent(arg(3))) {
+    p.mask = static_cast<unsigned char*>(check.expect("mask", arg(3), ffi::PRED, {p.B, p.T}));
   }
-  p.kernel = check.floats("kernel", arg(2), {p.D, columns});
-  p.recurrent = check.floats("recurrent_kernel", arg(3), {p.H, columns});
-  p.bias = p.has_two_biases() ? check.optional("bias", arg(4), {2, columns})
-                              : check.optional("bias", arg(4), {columns});
+  p.kernel = check.floats("kernel", arg(4), {p.D, columns});
+  p.recurrent = check.floats("recurrent_kernel", arg(5), {p.H, columns});
+  p.bias = p.has_two_biases() ? check.optional("bias", arg(6), {2, columns})
+                              : check.optional("bias", arg(6), {columns});
   return p;
 }
 
@@ -148,12 +177,12 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   if (!check.error().empty()) return task;
   Problem& p = task.problem;
   const auto out = [&](size_t i) { return buffer(results, problem, kForwardResults, i); };
-  p.h0 = check.floats("initial_state[0]", buffer(args, problem, kForwardArgs, 5), {p.B, p.H});
+  p.h0 = check.floats("initial_state[0]", buffer(args, problem, kForwardArgs, 7), {p.B, p.H});
   if (p.has_cell_state()) {
-    p.c0 = check.floats("initial_state[1]", buffer(args, problem, kForwardArgs, 6), {p.B, p.H});
+    p.c0 = check.floats("initial_state[1]", buffer(args, problem, kForwardArgs, 8), {p.B, p.H});
     task.result.c = check.result("last cell state", out(2), {p.B, p.H});
   } else {
-    check.expect_absent("initial_state[1]", buffer(args, problem, kForwardArgs, 6));
+    check.expect_absent("initial_state[1]", buffer(args, problem, kForwardArgs, 8));
     check.expect_absent("last cell state", out(2));
   }
   const int64_t states = p.has_cell_state() ? 2 : 1;
@@ -175,22 +204,28 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   const auto arg = [&](size_t i) { return buffer(args, problem, kBackwardArgs, i); };
   const auto out = [&](size_t i) { return buffer(results, problem, kBackwardResults, i); };
   const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
-  to.checkpoints = check.floats("checkpoints", arg(5), {p.segments(), states, p.B, p.H});
-  to.record = static_cast<uint32_t*>(check.expect("record", arg(6), ffi::U32, {p.B, 2}));
-  to.dy = check.optional("gradient of outputs", arg(7), {p.B, p.T, p.H});
-  to.dh = check.optional("gradient of last state", arg(8), {p.B, p.H});
-  to.dx = check.result("gradient of x", out(0), {p.B, p.T, p.D});
-  to.dkernel = check.result("gradient of kernel", out(1), {p.D, columns});
-  to.drecurrent = check.result("gradient of recurrent_kernel", out(2), {p.H, columns});
-  to.dbias = p.has_two_biases() ? check.result("gradient of bias", out(3), {2, columns})
-                                : check.result("gradient of bias", out(3), {columns});
-  to.dh0 = check.result("gradient of initial_state[0]", out(4), {p.B, p.H});
-  if (p.has_cell_state()) {
-    to.dc = check.optional("gradient of last cell state", arg(9), {p.B, p.H});
-    to.dc0 = check.result("gradient of initial_state[1]", out(5), {p.B, p.H});
+  to.checkpoints = check.floats("checkpoints", arg(7), {p.segments(), states, p.B, p.H});
+  to.record = static_cast<uint32_t*>(check.expect("record", arg(8), ffi::U32, {p.B, 2}));
+  to.dy = check.optional("gradient of outputs", arg(9), {p.B, p.T, p.H});
+  to.dh = check.optional("gradient of last state", arg(10), {p.B, p.H});
+  if (p.is_lookup()) {
+    check.expect_absent("gradient of x", out(0));
+    to.dtable = check.result("gradient of table", out(1), {p.V, p.D});
   } else {
-    check.expect_absent("gradient of last cell state", arg(9));
-    check.expect_absent("gradient of initial_state[1]", out(5));
+    to.dx = check.result("gradient of x", out(0), {p.B, p.T, p.D});
+    check.expect_absent("gradient of table", out(1));
+  }
+  to.dkernel = check.result("gradient of kernel", out(2), {p.D, columns});
+  to.drecurrent = check.result("gradient of recurrent_kernel", out(3), {p.H, columns});
+  to.dbias = p.has_two_biases() ? check.result("gradient of bias", out(4), {2, columns})
+                                : check.result("gradient of bias", out(4), {columns});
+  to.dh0 = check.result("gradient of initial_state[0]", out(5), {p.B, p.H});
+  if (p.has_cell_state()) {
+    to.dc = check.optional("gradient of last cell state", arg(11), {p.B, p.H});
+    to.dc0 = check.result("gradient of initial_state[1]", out(6), {p.B, p.H});
+  } else {
+    check.expect_absent("gradient of last cell state", arg(11));
+    check.expect_absent("gradient of initial_state[1]", out(6));
   }
   return task;
 }
@@ -256,10 +291,7 @@ ffi::Error run_lookup(ffi::ThreadPool threads, ffi::AnyBuffer table, ffi::AnyBuf
   XlaPool pool(threads);
   const int64_t wrong = embedding_lookup(from, V, D, id, N, to, pool);
   if (wrong < 0) return ffi::Error::Success();
-  steps = steps < 1 ? 1 : steps;
-  check.fail("embedding id " + std::to_string(id[wrong]) + " in row " +
-             std::to_string(wrong / steps) + ", step " + std::to_string(wrong % steps) +
-             " of the batch is outside the table, whose ids are 0 to " + std::to_string(V - 1));
+  check.fail(wrong_id_text(id, wrong, steps < 1 ? 1 : steps, V));
   return check.result();
 }
 
@@ -286,10 +318,11 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 }  // namespace sunhwan
 
 // Arguments and results come in groups, one for each problem:
-//   forward   x [B, T, D], mask [B, T], kernel [D, G*H], recurrent_kernel [H, G*H], bias, h0, c0
+//   forward   x [B, T, D] or table [V, D] and ids int32[B, T], mask [B, T], kernel [D, G*H],
+//             recurrent_kernel [H, G*H], bias, h0, c0
 //             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2]
-//   backward  x, mask, kernel, recurrent_kernel, bias, checkpoints, record, dy, dh, dc
-//             -> dx, dkernel, drecurrent, dbias, dh0, dc0
+//   backward  x, table, ids, mask, kernel, recurrent_kernel, bias, checkpoints, record, dy, dh, dc
+//             -> dx, dtable, dkernel, drecurrent, dbias, dh0, dc0
 #define SUNHWAN_BINDING()                    \
   ffi::Ffi::Bind()                           \
       .Ctx<ffi::ThreadPool>()                \

@@ -15,7 +15,7 @@ import re
 import jax, jax.numpy as jnp, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P
 from layer_pairs import array
-from sunhwan.engine import Cell, embedding_lookup, rnn
+from sunhwan.engine import Cell, Lookup, embedding_lookup, rnn
 
 mesh = Mesh(np.array(jax.devices()), ("batch",))
 rows, whole = NamedSharding(mesh, P("batch")), NamedSharding(mesh, P())
@@ -27,7 +27,10 @@ def compare(got, want):
     for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-5 * np.abs(b).max())
 
-for cell in (Cell("simple_rnn"), Cell("lstm"), Cell("gru")):
+for cell, look_up in (
+    (Cell("simple_rnn"), embedding_lookup), (Cell("lstm"), embedding_lookup),
+    (Cell("gru"), embedding_lookup), (Cell("gru"), Lookup), (Cell("lstm"), Lookup),
+):
     columns = len(cell.gates) * H
     weights = {
         "table": array(V, D, seed=1), "kernel": array(D, columns, seed=2, scale=0.4),
@@ -37,7 +40,7 @@ for cell in (Cell("simple_rnn"), Cell("lstm"), Cell("gru")):
     start = tuple(array(B, H, seed=5 + n) for n in range(cell.states))
 
     def loss(weights, ids, live, start):
-        x = embedding_lookup(weights["table"], ids)
+        x = look_up(weights["table"], ids)
         rest = {k: v for k, v in weights.items() if k != "table"}
         outputs, states = rnn(cell, x, **rest, mask=live, initial_state=start)
         return (jnp.sin(outputs) ** 2).sum() + sum((s ** 3).sum() for s in states), outputs

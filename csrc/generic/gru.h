@@ -26,9 +26,9 @@ struct GruResetAfter {
         vf sum[M][3], zr[2 * M], candidate[M];
         for (int r = 0; r < M; ++r) {
           rows[r] = c.h_row[first + i + r];
-          const float* z = c.z + (first + i + r) * l.ld + u;
-          sum[r][0] = load(z + l.Hp);
-          sum[r][1] = load(z + 2 * l.Hp);
+          const float* wx = c.wx_row[first + i + r] + u;
+          sum[r][0] = load(wx + l.Hp);
+          sum[r][1] = load(wx + 2 * l.Hp);
           sum[r][2] = bias;
         }
         multiply<M, 3>(sum, rows, x.p.H, panel);
@@ -38,8 +38,7 @@ struct GruResetAfter {
         }
         apply<2 * M>(x.recurrent_activation, zr);
         for (int r = 0; r < M; ++r) {
-          const float* z = c.z + (first + i + r) * l.ld + u;
-          candidate[r] = load(z) + zr[M + r] * sum[r][2];
+          candidate[r] = load(c.wx_row[first + i + r] + u) + zr[M + r] * sum[r][2];
         }
         apply<M>(x.activation, candidate);
         for (int r = 0; r < M; ++r) {
@@ -102,9 +101,9 @@ struct GruResetBefore {
         vf sum[M][2], zr[2 * M];
         for (int r = 0; r < M; ++r) {
           rows[r] = c.h_row[first + i + r];
-          const float* z = c.z + (first + i + r) * l.ld + u;
-          sum[r][0] = load(z + l.Hp);
-          sum[r][1] = load(z + 2 * l.Hp);
+          const float* wx = c.wx_row[first + i + r] + u;
+          sum[r][0] = load(wx + l.Hp);
+          sum[r][1] = load(wx + 2 * l.Hp);
         }
         multiply<M, 2>(sum, rows, x.p.H, x.w.recurrent + x.p.H * u * 2);
         for (int r = 0; r < M; ++r) {
@@ -135,9 +134,8 @@ struct GruResetBefore {
         const float* rows[M];
         vf sum[M][1], g[M];
         for (int r = 0; r < M; ++r) {
-          const float* z = c.z + (first + i + r) * l.ld;
-          rows[r] = z + 3 * l.Hp;
-          sum[r][0] = load(z + u);
+          rows[r] = c.z + (first + i + r) * l.ld + 3 * l.Hp;
+          sum[r][0] = load(c.wx_row[first + i + r] + u);
         }
         multiply<M, 1>(sum, rows, x.p.H, packed + x.p.H * u);
         for (int r = 0; r < M; ++r) g[r] = sum[r][0];

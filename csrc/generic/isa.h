@@ -51,6 +51,11 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
   pack_transposed(p, l, input_columns(p, l), l.inputs, part - l.states.vectors, w.kernel_t);
 }
 
+void project(const Problem& p, const Layout& l, const Weights& w, const float* const* rows,
+             int64_t n, float* out) {
+  input_product(p, l, w, rows, n, 0, l.units.count, out, l.gates * l.Hp);
+}
+
 // Calls run(Cell) for the cell that the problem names.
 template <class Run>
 void with_cell(const Problem& p, Run&& run) {
@@ -127,7 +132,7 @@ void apply_gate(int gate, const float* x, float* y, int64_t n) {
 }  // namespace
 
 extern const Kernels kKernels;
-const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts, pack,
+const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts, pack,      project,
                           forward,          backward, collect,    apply_gate};
 
 }  // namespace SUNHWAN_ISA_NAMESPACE

@@ -22,8 +22,8 @@ struct Lstm {
         vf sum[M][4];
         for (int r = 0; r < M; ++r) {
           rows[r] = c.h_row[first + i + r];
-          const float* z = c.z + (first + i + r) * l.ld + u;
-          for (int g = 0; g < 4; ++g) sum[r][g] = load(z + g * l.Hp);
+          const float* wx = c.wx_row[first + i + r] + u;
+          for (int g = 0; g < 4; ++g) sum[r][g] = load(wx + g * l.Hp);
         }
         multiply<M, 4>(sum, rows, x.p.H, panel);
         finish<M, Keep>(x, sum, rows, first + i, u, ahead);

@@ -166,7 +166,7 @@ SUNHWAN_INLINE void input_gradient(const Context& x, float* dx) {
         for (int r = 0; r < M; ++r) rows[r] = c.z + (q + r) * l.ld;
         multiply<M, N>(sum, rows, l.gates * l.Hp, panel);
         for (int r = 0; r < M; ++r) {
-          float* out = dx + (c.x_row[q + r] - x.p.x) + d;
+          float* out = dx + c.cell[q + r] * x.p.D + d;
           for (int v = 0; v < N; ++v) {
             const int64_t left = x.p.D - d - v * kLanes;
             store_partial(out + v * kLanes, sum[r][v], left < kLanes ? int(left) : kLanes);

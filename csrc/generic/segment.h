@@ -57,8 +57,12 @@ SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
     for (int64_t r = 0; r < c.rows; ++r) {
       const int64_t cell = c.batch_rows[r] * x.p.T + t;
       if (x.p.mask != nullptr && !x.p.mask[cell]) continue;
+      c.cell[q] = cell;
       c.live[q] = int32_t(r);
-      c.x_row[q] = x.p.x + cell * x.p.D;
+      c.x_row[q] = x.p.input(cell);
+      c.wx_row[q] = x.w.projected == nullptr
+                        ? c.z + q * x.l.ld
+                        : x.w.projected + x.w.place[x.p.ids[cell]] * x.l.gates * x.l.Hp;
       c.h_row[q] = c.h + (s * c.rows + r) * x.l.Hp;
       ++q;
     }
@@ -66,32 +70,31 @@ SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
   c.offset[c.steps] = q;
 }
 
-// z[q] = W x[q] + b for the live row-steps of the segment, this thread's unit tiles.
-SUNHWAN_INLINE void input_product(const Context& x) {
-  const Layout& l = x.l;
-  const Chunk& c = x.chunk;
-  const int64_t row_steps = c.offset[c.steps];
+// out[q] = W rows[q] + b for q < n, unit tiles from `first` to `last`; rows of out are ldo apart.
+SUNHWAN_INLINE void input_product(const Problem& p, const Layout& l, const Weights& w,
+                                  const float* const* rows, int64_t n, int64_t first, int64_t last,
+                                  float* out, int64_t ldo) {
   // A tile is `gates` blocks of one vector each, or one block (SimpleRNN) of up to 4 vectors.
   const int64_t stride = l.gates == 1 ? kLanes : l.Hp;
-  for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
+  for (int64_t j = first; j < last; ++j) {
     const int64_t begin = l.units.begin(j), width = l.units.width(j) * l.gates;
-    const float* panel = x.w.kernel + x.p.D * begin * kLanes * l.gates;
-    const float* bias = x.w.bias + begin * kLanes;
-    with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
-      constexpr int N = decltype(n)::value;
-      row_groups<kMostRows<N>>(row_steps, [&](auto m, int64_t q) __attribute__((always_inline)) {
+    const float* panel = w.kernel + p.D * begin * kLanes * l.gates;
+    const float* bias = w.bias + begin * kLanes;
+    with_const<4>(width, [&](auto vectors) __attribute__((always_inline)) {
+      constexpr int N = decltype(vectors)::value;
+      row_groups<kMostRows<N>>(n, [&](auto m, int64_t q) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
-        const float* rows[M];
+        const float* group[M];
         vf sum[M][N];
-        for (int r = 0; r < M; ++r) rows[r] = c.x_row[q + r];
+        for (int r = 0; r < M; ++r) group[r] = rows[q + r];
         for (int g = 0; g < N; ++g) {
           const vf b = load(bias + g * stride);
           for (int r = 0; r < M; ++r) sum[r][g] = b;
         }
-        multiply<M, N>(sum, rows, x.p.D, panel);
+        multiply<M, N>(sum, group, p.D, panel);
         for (int r = 0; r < M; ++r)
           for (int g = 0; g < N; ++g)
-            store(c.z + (q + r) * l.ld + begin * kLanes + g * stride, sum[r][g]);
+            store(out + (q + r) * ldo + begin * kLanes + g * stride, sum[r][g]);
       });
     });
   }
@@ -119,8 +122,12 @@ SUNHWAN_INLINE void carry_over(const Context& x, int64_t s) {
 // All steps of the open segment. With Keep the gate records stay, for going back.
 template <class Cell, bool Keep>
 SUNHWAN_INLINE void run_steps(const Context& x) {
-  input_product(x);
-  for (int64_t s = 0; s < x.chunk.steps; ++s) {
+  const Chunk& c = x.chunk;
+  if (x.w.projected == nullptr) {
+    input_product(x.p, x.l, x.w, c.x_row, c.offset[c.steps], x.team.begin(x.l.units.count),
+                  x.team.end(x.l.units.count), c.z, x.l.ld);
+  }
+  for (int64_t s = 0; s < c.steps; ++s) {
     Cell::template step<Keep>(x, s);
     carry_over(x, s);
     x.team.sync();

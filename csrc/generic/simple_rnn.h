@@ -23,8 +23,8 @@ struct SimpleRnn {
           vf sum[M][N];
           for (int r = 0; r < M; ++r) {
             rows[r] = c.h_row[first + i + r];
-            const float* z = c.z + (first + i + r) * l.ld + begin;
-            for (int v = 0; v < N; ++v) sum[r][v] = load(z + v * kLanes);
+            const float* wx = c.wx_row[first + i + r] + begin;
+            for (int v = 0; v < N; ++v) sum[r][v] = load(wx + v * kLanes);
           }
           multiply<M, N>(sum, rows, x.p.H, panel);
           for (int r = 0; r < M; ++r) {

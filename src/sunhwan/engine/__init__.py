@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sunhwan.engine.cell import ACTIVATIONS, Cell
-from sunhwan.engine.embedding import embedding_lookup
-from sunhwan.engine.recurrence import Run, rnn, rnns, why_plain
+from sunhwan.engine.embedding import Lookup, embedding_lookup
+from sunhwan.engine.native import why_plain
+from sunhwan.engine.recurrence import Run, rnn, rnns
 
-__all__ = ["ACTIVATIONS", "Cell", "Run", "embedding_lookup", "rnn", "rnns", "why_plain"]
+__all__ = ["ACTIVATIONS", "Cell", "Lookup", "Run", "embedding_lookup", "rnn", "rnns", "why_plain"]

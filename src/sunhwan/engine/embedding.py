@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from sunhwan.engine.recurrence import why_plain
+from sunhwan.engine import native
 from sunhwan.errors import ShapeError
 
 Array = jax.Array
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """``table[ids]``, not looked up yet: an input that `sunhwan.engine.rnn` reads where it lies.
+
+    Parameters
+    ----------
+    table
+        ``float[V, D]``.
+    ids
+        Integers ``[B, T]`` in ``0 .. V-1``.
+
+    Examples
+    --------
+    >>> Lookup(jnp.zeros((10, 4)), jnp.zeros((2, 5), int)).shape
+    (2, 5, 4)
+    """
+
+    table: Any
+    ids: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the rows."""
+        return (*jnp.shape(self.ids), jnp.shape(self.table)[-1])
+
+    def rows(self) -> Array:
+        """The rows themselves, ``float[B, T, D]``."""
+        return embedding_lookup(self.table, self.ids)
 
 
 def embedding_lookup(table: Any, ids: Any) -> Array:
@@ -40,20 +71,32 @@ def embedding_lookup(table: Any, ids: Any) -> Array:
     >>> embedding_lookup(jnp.eye(3), jnp.array([[2, 0]])).tolist()
     [[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]]
     """
-    table, ids = jnp.asarray(table), jnp.asarray(ids)
-    if table.ndim != 2 or 0 in table.shape:
-        raise ShapeError(f"`table` must have shape (V, D) with both >= 1, received {table.shape}")
-    if not jnp.issubdtype(ids.dtype, jnp.integer):
-        raise ShapeError(f"`ids` must be integers, received {ids.dtype.name}")
-    flat = ids.reshape(-1).astype(jnp.int32)
+    table, ids = check_table(table, ids)
+    flat = ids.reshape(-1)
     steps = ids.shape[-1] if ids.ndim > 1 else 1
-    if why_plain(table.dtype):
+    if native.why_plain(table.dtype):
         rows = _plain_lookup(table, flat, steps)
     else:
         from sunhwan.engine.embedding_primitives import lookup
 
         rows = lookup(table, flat, steps)
     return rows.reshape(*ids.shape, table.shape[1])
+
+
+def check_table(table: Any, ids: Any) -> tuple[Array, Array]:
+    """Return both as arrays, the ids int32.
+
+    Raises
+    ------
+    ShapeError
+        If the table is not a matrix or the ids are not integers.
+    """
+    table, ids = jnp.asarray(table), jnp.asarray(ids)
+    if table.ndim != 2 or 0 in table.shape:
+        raise ShapeError(f"`table` must have shape (V, D) with both >= 1, received {table.shape}")
+    if not jnp.issubdtype(ids.dtype, jnp.integer):
+        raise ShapeError(f"`ids` must be integers, received {ids.dtype.name}")
+    return table, ids.astype(jnp.int32)
 
 
 def _plain_lookup(table: Array, ids: Array, steps: int) -> Array:

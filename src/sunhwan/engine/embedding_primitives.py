@@ -17,7 +17,7 @@ from sunhwan.engine import native
 from sunhwan.engine.sharding import new_primitive, same_variance, shard_over_batch
 
 Array = jax.Array
-_BATCH_AXIS = {"x": 0, "rows": 0}
+_BATCH_AXIS = {"ids": 0, "rows": 0}
 
 
 def lookup(table: Array, ids: Array, steps: int) -> Array:
@@ -40,18 +40,17 @@ def _scatter_kernel(ids: Array, rows: Array, *, names: Any, options: Any, result
     return [jax.ffi.ffi_call("sunhwan_embedding_gradient", out)(ids, rows)]
 
 
-# The ids bear the name under which sharding.py looks for the batch.
 _lookup_sharded = shard_over_batch(_lookup_kernel, _BATCH_AXIS)
 _scatter_sharded = shard_over_batch(_scatter_kernel, _BATCH_AXIS)
 
 
 def _run_lookup(table: Array, ids: Array, *, size: int, steps: int) -> Any:
-    names, options = ("x", "table"), (size, steps)
+    names, options = ("ids", "table"), (size, steps)
     return _lookup_sharded(ids, table, names=names, options=options, results=("rows",))[0]
 
 
 def _run_scatter(rows: Array, ids: Array, *, size: int, steps: int) -> Any:
-    names, options = ("x", "rows"), (size, steps)
+    names, options = ("ids", "rows"), (size, steps)
     return _scatter_sharded(ids, rows, names=names, options=options, results=("table",))[0]
 
 

@@ -6,6 +6,9 @@ import functools
 import importlib
 import os
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from sunhwan.errors import KernelError, UsageError
 
@@ -53,6 +56,23 @@ def available() -> bool:
 def why_missing() -> str:
     """Return why the kernels are not available, or an empty string if they are."""
     return _load()[1]
+
+
+def why_plain(dtype: Any) -> str:
+    """Return why arrays of ``dtype`` have no kernel here, or an empty string if they have.
+
+    Examples
+    --------
+    >>> why_plain("float64")
+    'dtype float64 has no kernel'
+    """
+    import jax
+
+    if np.dtype(dtype) != np.float32:
+        return f"dtype {np.dtype(dtype).name} has no kernel"
+    if jax.default_backend() != "cpu":
+        return f"the kernels run on CPUs, and JAX's default device is a {jax.default_backend()}"
+    return why_missing()
 
 
 def how_to_get() -> str:

@@ -10,8 +10,11 @@ Reverse mode (``jax.grad``) therefore runs kernels only, while forward mode and 
 work too, at the speed of plain JAX. A custom_vjp could not offer those.
 
 Operands travel in a fixed order under their names; a call lists the names it has, so that nothing
-absent is ever passed. One call may hold several runs that share ``x`` and ``mask``, the two
+absent is ever passed. One call may hold several runs that share the input and ``mask``, the two
 directions of a Bidirectional layer; what belongs to run 1 bears names such as ``kernel.1``.
+
+The input is ``x``, or rows of ``table`` by ``ids``: then neither x nor its
+gradient is ever written.
 """
 
 from __future__ import annotations
@@ -33,19 +36,24 @@ from sunhwan.engine.sharding import new_primitive, shard_over_batch
 
 Array = jax.Array
 Named = dict[str, Any]
-_INPUTS = ("x", "mask", "kernel", "recurrent", "bias", "h0", "c0")
+#: what all runs of a call share; ``ids`` and ``mask`` have no derivative
+_SHARED = ("x", "table", "ids", "mask")
+_DISCRETE = ("ids", "mask")
+_INPUTS = (*_SHARED, "kernel", "recurrent", "bias", "h0", "c0")
 _WEIGHTS = ("kernel", "recurrent", "bias")
+#: what all rows of the batch read alike
+_ALIKE = (*_WEIGHTS, "table")
 _RESULTS = ("y", "h", "c", "checkpoints", "record")
 #: results of `forward` that only `backward` reads: states to start again from, and a token for
 #: gates that the engine may still hold (csrc/records.h)
 _RESIDUALS = ("checkpoints", "record")
-_GRADIENTS = ("x", "kernel", "recurrent", "bias", "h0", "c0")
-_BACKWARD_INPUTS = ("x", "mask", "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
+_GRADIENTS = ("x", "table", "kernel", "recurrent", "bias", "h0", "c0")
+_BACKWARD_INPUTS = (*_SHARED, "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
 #: all that a run has for itself
 _OWN = (*_WEIGHTS, "h0", "c0", *_RESIDUALS, "dy", "dh", "dc")
 #: which axis of each tensor is the batch
 BATCH_AXIS = {
-    **dict.fromkeys(("x", "mask", "h0", "c0", "y", "h", "c", "record", "dy", "dh", "dc"), 0),
+    **dict.fromkeys(("x", "ids", "mask", "h0", "c0", "y", "h", "c", "record", "dy", "dh", "dc"), 0),
     "checkpoints": 2,
 }
 
@@ -84,7 +92,7 @@ def _base(name: str) -> str:
 def _of_run(named: Named, run: int) -> Named:
     """Return what a run is given, under the plain names."""
     own = {name: named[run_name(name, run)] for name in _OWN if run_name(name, run) in named}
-    return {name: named[name] for name in ("x", "mask") if name in named} | own
+    return {name: named[name] for name in _SHARED if name in named} | own
 
 
 def forward_names(options: Options, want_y: bool, want_residuals: bool) -> tuple[str, ...]:
@@ -99,7 +107,7 @@ def forward_names(options: Options, want_y: bool, want_residuals: bool) -> tuple
 
 
 def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
-    b, t, _ = operands["x"].shape
+    b, t = (operands["ids"] if "ids" in operands else operands["x"]).shape[:2]
     units = operands["recurrent"].shape[0]
     return {
         "y": (b, t, units),
@@ -155,16 +163,19 @@ def _backward_kernel(
         for name in _GRADIENTS:
             full = run_name(name, run)
             order.append(full)
-            is_wanted = full in results or (name == "x" and "x" in results)
+            is_wanted = (name if name in _SHARED else full) in results
             wanted.append(_struct(mine[name].shape) if is_wanted else None)
     got = dict(zip(order, _call("sunhwan_backward", options, given, wanted), strict=True))
-    if "x" in results:  # shared by the runs
-        got["x"] = sum(got[run_name("x", run)] for run in range(len(options.backwards)))
+    for name in ("x", "table"):  # shared by the runs
+        if name in results:
+            got[name] = sum(got[run_name(name, run)] for run in range(len(options.backwards)))
     return [got[name] for name in results]
 
 
 def _plain_forward(named: Named, options: Options) -> Named:
     out: Named = {}
+    if "ids" in named:
+        named = {**named, "x": jnp.take(named["table"], named["ids"], axis=0)}
     for run, back in enumerate(options.backwards):
         mine = _of_run(named, run)
         y, last = plain.rnn(
@@ -219,9 +230,9 @@ def _forward_abstract(
     *avals: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, avals, strict=True))
-    x = named["x"]
+    like = named["kernel"]
     return [
-        x.update(shape=_shape(name, options, named), dtype=_dtype(name), weak_type=False)
+        like.update(shape=_shape(name, options, named), dtype=_dtype(name), weak_type=False)
         for name in results
     ]
 
@@ -267,7 +278,7 @@ def _forward_jvp(
     wrt = tuple(
         name
         for name, tangent in zip(names, tangents, strict=True)
-        if name != "mask" and not isinstance(tangent, ad.Zero)
+        if name not in _DISCRETE and not isinstance(tangent, ad.Zero)
     )
     given = dict(zip(names, tangents, strict=True))
     differentiable = tuple(name for name in results if _base(name) not in _RESIDUALS)
@@ -347,12 +358,12 @@ def _forward_batch(args: Any, dims: Any, **params: Any) -> Any:
     """Fold the new axis into the batch where all its members share their weights."""
     names, results = params["names"], params["results"]
     by_name = dict(zip(names, dims, strict=True))
-    if any(dim is not None and _base(name) in _WEIGHTS for name, dim in by_name.items()):
+    if any(dim is not None and _base(name) in _ALIKE for name, dim in by_name.items()):
         return _one_after_the_other(forward_p, args, dims, params)
     n = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
 
     def fold(name: str, value: Array, dim: int | None) -> Array:
-        if _base(name) in _WEIGHTS:
+        if _base(name) in _ALIKE:
             return value
         spread = (
             jnp.broadcast_to(value, (n, *value.shape))

@@ -11,27 +11,13 @@ import jax.numpy as jnp
 
 from sunhwan.engine import native, plain
 from sunhwan.engine.cell import Cell
+from sunhwan.engine.embedding import Lookup, check_table
 from sunhwan.engine.sharding import same_variance
 from sunhwan.errors import ShapeError
 
 Array = jax.Array
 #: steps between two state checkpoints; what lies between is recomputed on the way back
 _SEGMENT = 16
-
-
-def why_plain(dtype: Any) -> str:
-    """Return why arrays of ``dtype`` have no kernel here, or an empty string if they have.
-
-    Examples
-    --------
-    >>> why_plain("float64")
-    'dtype float64 has no kernel'
-    """
-    if jnp.dtype(dtype) != jnp.float32:
-        return f"dtype {jnp.dtype(dtype).name} has no kernel"
-    if jax.default_backend() != "cpu":
-        return f"the kernels run on CPUs, and JAX's default device is a {jax.default_backend()}"
-    return native.why_missing()
 
 
 def rnn(
@@ -54,7 +40,8 @@ def rnn(
     cell
         Which recurrence, with which gate functions.
     x
-        Input, ``float[B, T, D]``.
+        Input, ``float[B, T, D]``, or a `Lookup` of rows by id: they are then read from the table
+        where it lies, to the same bits, and neither they nor their gradients are ever written.
     kernel, recurrent_kernel, bias
         Weights in Keras's layout: ``[D, G*H]``, ``[H, G*H]`` and `Cell.bias_shape` or None.
     initial_state
@@ -135,13 +122,15 @@ def rnns(
     >>> [outputs.shape for outputs, states in both]
     [(2, 5, 4), (2, 5, 4)]
     """
-    operands = _checked_input(x, mask)
+    if isinstance(x, Lookup) and native.why_plain(jnp.asarray(x.table).dtype):
+        x = x.rows()
+    operands, sizes = _checked_input(x, mask)
     for run in runs:
-        _check_run(cell, operands["x"], run)
-    own = [_run_operands(cell, operands["x"], run) for run in runs]
-    if not why_plain(operands["x"].dtype):
-        backwards = tuple(run.go_backwards for run in runs)
-        return _by_kernel(cell, operands, own, backwards, zero_output_for_mask, return_sequences)
+        _check_run(cell, sizes, run)
+    own = [_run_operands(cell, sizes, run) for run in runs]
+    if not native.why_plain(sizes.dtype):
+        options = (tuple(run.go_backwards for run in runs), zero_output_for_mask, return_sequences)
+        return _by_kernel(cell, operands, own, sizes.T, *options)
     results: list[tuple[Array | None, tuple[Array, ...]]] = []
     for run, mine in zip(runs, own, strict=True):
         outputs, states = plain.rnn(
@@ -163,13 +152,14 @@ def _by_kernel(
     cell: Cell,
     operands: dict[str, Array],
     own: list[dict[str, Array]],
+    steps: int,
     backwards: tuple[bool, ...],
     zero_output: bool,
     return_sequences: bool,
 ) -> list[tuple[Array | None, tuple[Array, ...]]]:
     from sunhwan.engine import primitives
 
-    segment = max(1, min(_SEGMENT, operands["x"].shape[1]))
+    segment = max(1, min(_SEGMENT, steps))
     options = primitives.Options(cell, backwards, zero_output, segment)
     results = primitives.forward_names(options, return_sequences, False)
     for run, mine in enumerate(own):
@@ -187,7 +177,24 @@ def _by_kernel(
     return per_run
 
 
-def _checked_input(x: Any, mask: Any) -> dict[str, Array]:
+@dataclass(frozen=True)
+class _Sizes:
+    """Of an input."""
+
+    B: int
+    T: int
+    D: int
+    dtype: Any
+
+
+def _checked_input(x: Any, mask: Any) -> tuple[dict[str, Array], _Sizes]:
+    """Return the operands that all runs share, and the sizes of the input."""
+    if isinstance(x, Lookup):
+        table, ids = check_table(x.table, x.ids)
+        if ids.ndim != 2:
+            raise ShapeError(f"`ids` of the input must have shape (B, T), received {ids.shape}")
+        sizes = _Sizes(ids.shape[0], ids.shape[1], table.shape[1], table.dtype)
+        return {"table": table, "ids": ids, **_checked_mask(mask, sizes)}, sizes
     x = jnp.asarray(x)
     if x.ndim != 3 or not jnp.issubdtype(x.dtype, jnp.floating):
         raise ShapeError(
@@ -195,19 +202,27 @@ def _checked_input(x: Any, mask: Any) -> dict[str, Array]:
             f"{x.dtype.name} of shape {x.shape}",
             hint="add the missing axis: `x[None]` for one sequence, `x[..., None]` for one feature",
         )
+    sizes = _Sizes(x.shape[0], x.shape[1], x.shape[2], x.dtype)
+    return {"x": x, **_checked_mask(mask, sizes)}, sizes
+
+
+def _checked_mask(mask: Any, sizes: _Sizes) -> dict[str, Array]:
     if mask is None:
-        return {"x": x}
-    return {"x": x, "mask": _of_shape("mask", mask, x.shape[:2], "(B, T)", jnp.bool_)}
+        return {}
+    return {"mask": _of_shape("mask", mask, (sizes.B, sizes.T), "(B, T)", jnp.bool_)}
 
 
-def _check_run(cell: Cell, x: Array, run: Run) -> None:
+def _check_run(cell: Cell, sizes: _Sizes, run: Run) -> None:
     shape = jnp.shape(run.recurrent_kernel)
     if len(shape) != 2:
         raise ShapeError(
             f"`recurrent_kernel` must have shape (H, {len(cell.gates)} * H), received {shape}"
         )
-    if x.shape[2] < 1 or shape[0] < 1:
-        raise ShapeError(f"`x` and `recurrent_kernel` must not be empty, received {x.shape}")
+    if sizes.D < 1 or shape[0] < 1:
+        raise ShapeError(
+            "`x` and `recurrent_kernel` must not be empty, received "
+            f"{(sizes.B, sizes.T, sizes.D)} and {shape}"
+        )
     if run.initial_state is not None and len(run.initial_state) != cell.states:
         raise ShapeError(
             f"`initial_state` must hold {cell.states} array(s) for a {cell.kind}, "
@@ -215,13 +230,13 @@ def _check_run(cell: Cell, x: Array, run: Run) -> None:
         )
 
 
-def _run_operands(cell: Cell, x: Array, run: Run) -> dict[str, Array]:
+def _run_operands(cell: Cell, sizes: _Sizes, run: Run) -> dict[str, Array]:
     """Return a run's operands by name, in the primitives' order, each of the shape it must have."""
-    batch, units, features = x.shape[0], jnp.shape(run.recurrent_kernel)[0], x.shape[2]
+    batch, units, features = sizes.B, jnp.shape(run.recurrent_kernel)[0], sizes.D
     columns = len(cell.gates) * units
 
     def of_shape(name: str, value: Any, shape: tuple[int, ...], meaning: str) -> Array:
-        return _of_shape(name, value, shape, meaning, x.dtype)
+        return _of_shape(name, value, shape, meaning, sizes.dtype)
 
     own = {
         "kernel": of_shape("kernel", run.kernel, (features, columns), "(D, G * H)"),
@@ -232,7 +247,7 @@ def _run_operands(cell: Cell, x: Array, run: Run) -> dict[str, Array]:
     if run.bias is not None:
         own["bias"] = of_shape("bias", run.bias, cell.bias_shape(units), "of the bias")
     for i, name in enumerate(("h0", "c0")[: cell.states]):
-        given = jnp.zeros((batch, units), x.dtype)
+        given = jnp.zeros((batch, units), sizes.dtype)
         if run.initial_state is not None:
             given = run.initial_state[i]
         own[name] = of_shape(f"initial_state[{i}]", given, (batch, units), "(B, H)")

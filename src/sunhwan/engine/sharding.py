@@ -116,9 +116,10 @@ def _spec(name: str, rank: int, batch_axis: Mapping[str, int], axes: Any) -> Par
     return PartitionSpec(*(axes if i == axis else None for i in range(rank)))
 
 
-def _batch_axes(names: tuple[str, ...], operands: Any) -> Any:
-    """Return the mesh axes over which the batch of the input is spread, or None."""
-    spec = operands[names.index("x")].sharding.spec
+def _batch_axes(names: tuple[str, ...], batch_axis: Mapping[str, int], operands: Any) -> Any:
+    """Return the mesh axes over which the batch is spread, or None: as it is in the input."""
+    first = next(i for i, name in enumerate(names) if _batch_axis_of(name, batch_axis) == 0)
+    spec = operands[first].sharding.spec
     return spec[0] if len(spec) > 0 else None
 
 
@@ -130,7 +131,7 @@ def _result_shardings(
     operands: Any,
     shapes: Any,
 ) -> Any:
-    axes = _batch_axes(names, operands)
+    axes = _batch_axes(names, batch_axis, operands)
     return tuple(
         NamedSharding(mesh, _spec(name, len(shape.shape), batch_axis, axes))
         for name, shape in zip(results, shapes, strict=True)
@@ -146,7 +147,7 @@ def _partition(
     operands: Any,
     shapes: Any,
 ) -> Any:
-    axes = _batch_axes(names, operands)
+    axes = _batch_axes(names, batch_axis, operands)
     takes = tuple(
         NamedSharding(mesh, _spec(name, len(operand.shape), batch_axis, axes))
         for name, operand in zip(names, operands, strict=True)

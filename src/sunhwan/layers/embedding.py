@@ -41,8 +41,11 @@ class Embedding(keras.layers.Embedding):
         ids = keras.ops.convert_to_tensor(inputs, sparse=False)
         if "int" not in str(ids.dtype):
             ids = keras.ops.cast(ids, "int32")
-        rows = engine.embedding_lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
-        return keras.ops.cast(rows, self.compute_dtype)
+        lookup = engine.Lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
+        rows = keras.ops.cast(lookup.rows(), self.compute_dtype)
+        if self.compute_dtype == self.variable_dtype:
+            paths.mark_lookup(rows, lookup)
+        return rows
 
     def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> Any:
         """Store the table in few bits, as the Keras layer does; lookups then run in Keras's way.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from sunhwan import engine
 from sunhwan.engine import native
 from sunhwan.errors import KernelError, UsageError
 
@@ -20,6 +22,8 @@ _FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}
 #: the two ways without a kernel: an option that only Keras knows, a machine that has none
 KERAS_LOOP = "Keras's own loop"
 PLAIN_JAX = "plain JAX"
+#: tensors that are rows of a table, by their id; entries go with the tensors
+_LOOKUPS: dict[int, tuple[weakref.ref[Any], engine.Lookup]] = {}
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,27 @@ def of_table(layer: Any) -> Path:
     if path.note:  # a table is used as it lies, never converted
         return Path(PLAIN_JAX, f"variable dtype={layer.variable_dtype} has no kernel")
     return path
+
+
+def mark_lookup(rows: Any, lookup: engine.Lookup) -> None:
+    """Remember that a tensor is ``lookup.rows()``, in the way Keras's masks travel.
+
+    A recurrent layer that is given this very tensor inside a compiled step reads the table instead,
+    and what nobody else reads is then never computed. Any operation in between makes another
+    tensor, without the mark.
+    """
+    import jax
+
+    if isinstance(rows, jax.core.Tracer):  # takes no attributes, so it is remembered by its id
+        number = id(rows)
+        gone = weakref.ref(rows, lambda _: _LOOKUPS.pop(number, None))
+        _LOOKUPS[number] = (gone, lookup)
+
+
+def lookup_behind(sequences: Any) -> engine.Lookup | None:
+    """Return the lookup whose rows a tensor is, if `mark_lookup` said so of it."""
+    rows, lookup = _LOOKUPS.get(id(sequences), (None, None))
+    return lookup if rows is not None and rows() is sequences else None
 
 
 def kind_of(cell: Any) -> str:

@@ -93,9 +93,10 @@ def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> l
         for layer, initial_state in starts
     ]
     layer = starts[0][0]
+    lookup = paths.lookup_behind(sequences)
     together = engine.rnns(
         engine_cell(layer.cell),
-        exact(sequences),
+        exact(sequences) if lookup is None else lookup,
         runs,
         mask=live,
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
