@@ -87,7 +87,17 @@ def test_a_mistake_between_forward_and_backward_is_seen(
 
     def altered(target: str, options: Any, operands: Any, results: Any) -> Any:
         if "backward" in target:
-            order = ("x", "mask", "kernel", "recurrent", "bias", "checkpoints", "record")
+            order = (
+                "x",
+                "table",
+                "ids",
+                "mask",
+                "kernel",
+                "recurrent",
+                "bias",
+                "checkpoints",
+                "record",
+            )
             operands = list(operands)
             for n, operand in enumerate(operands[: len(order)]):
                 if order[n] == what:
