@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODELS ?= all
 ROUNDS ?= 7
+# processes that share the tests; each may need 3 GB
+WORKERS ?= 2
 
 # Without a compiler the package is installed without kernels; the stamp says so in its name, so that
 # the first make after a compiler came builds them.
@@ -34,7 +36,7 @@ demo: $(INSTALLED)  ## install, build and run a first experiment
 	@echo "         $(BIN)/sunhwan reproduce --list  the other experiments"
 
 test: $(INSTALLED)  ## install, build and run all tests and the examples in the documentation
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	@echo
 	@echo "All tests passed. Skipped ones are listed above with their reason."
 	@echo "Next:    make demo  or  make bench  or  make sanitize"

@@ -20,11 +20,11 @@ from sunhwan.errors import DataError, TrainingError, UsageError
 from sunhwan.reproduce import EXPERIMENTS, Experiment, Variant, find, overview, report, runner
 from sunhwan.reproduce.kept import Kept
 from sunhwan.reproduce.material import Material
-from sunhwan.reproduce.progress import PlainProgress, Progress
 from sunhwan.reproduce.runner import run
 from sunhwan.reproduce.training import build
 from sunhwan.reproduce.wording import NOTHING
 from sunhwan.runs.files import read_json, write_json, write_text
+from sunhwan.runs.progress import PlainProgress, Progress
 
 
 def small(classes: int = 0, epochs: int = 2, **changes) -> Experiment:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sunhwan.errors import ShapeError, UsageError
-from sunhwan.reproduce.wording import probability_text
+from sunhwan.runs.numbers import probability_text
 from sunhwan.runs.statistics import (
     by_class,
     confusion,

@@ -21,11 +21,16 @@ __version__ = "0.1.0"
 # Public name -> the module that holds it (the module itself where they are the same). Loaded on
 # first use, so that `sunhwan --help` need not wait for JAX.
 _HOMES = {
+    "Classifier": "sunhwan.tasks.estimators",
+    "Regressor": "sunhwan.tasks.estimators",
+    "Forecaster": "sunhwan.tasks.forecaster",
+    "Tagger": "sunhwan.tasks.estimators",
     "datasets": "sunhwan.data.datasets",
     "engine": "sunhwan.engine",
     "explain": "sunhwan.layers",
     "layers": "sunhwan.layers",
     "keras": "sunhwan.keras",
+    "load": "sunhwan.tasks.estimators",
 }
 __all__ = ["__version__", *_HOMES]
 

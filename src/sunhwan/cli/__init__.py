@@ -14,7 +14,14 @@ from typer.core import TyperGroup
 from sunhwan import __version__
 from sunhwan.cli.bench import bench
 from sunhwan.cli.check import check
+from sunhwan.cli.compare import compare
+from sunhwan.cli.evaluate import evaluate
+from sunhwan.cli.predict import predict
+from sunhwan.cli.report import report
 from sunhwan.cli.reproduce import reproduce
+from sunhwan.cli.resume import resume
+from sunhwan.cli.train import train
+from sunhwan.cli.train_options import TrainCommand
 from sunhwan.errors import SunhwanError
 
 _STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -31,8 +38,8 @@ class _Verbs(TyperGroup):
             if error.hint:
                 typer.echo(f"\nhint: {error.hint}", err=True)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
+        except KeyboardInterrupt as error:
+            typer.echo(str(error) or "stopped", err=True)
             raise typer.Exit(_STOPPED) from None
 
 
@@ -64,6 +71,9 @@ def _options(
     """Recurrent networks that are fast on the machine you have and easy on the data you have."""
 
 
+app.command(cls=TrainCommand)(train)
+for _verb in (resume, evaluate, predict, compare, report):
+    app.command()(_verb)
 app.command()(check)
 app.command()(reproduce)
 app.command()(bench)

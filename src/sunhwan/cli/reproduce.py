@@ -66,9 +66,9 @@ def _run(
     out: Path,
 ) -> None:
     from sunhwan.reproduce import overview
-    from sunhwan.reproduce.progress import choose
     from sunhwan.reproduce.runner import run
     from sunhwan.runs.files import write_text
+    from sunhwan.runs.progress import choose
 
     results = [
         run(

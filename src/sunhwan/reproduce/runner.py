@@ -12,8 +12,8 @@ from sunhwan.errors import UsageError
 from sunhwan.reproduce.experiments import PATIENCE, TOLERANCE, Experiment, Variant, find
 from sunhwan.reproduce.kept import Kept
 from sunhwan.reproduce.material import Material
-from sunhwan.reproduce.progress import Progress
 from sunhwan.runs.files import write_json, write_text
+from sunhwan.runs.progress import Progress
 
 #: what `--quick` makes of an experiment: enough to see that everything runs
 QUICK_EPOCHS, QUICK_TRAIN, QUICK_TEST = 2, 1_024, 512
@@ -145,7 +145,8 @@ def _variant(
     """Everything about one model: sizes, kernels, a record a seed, mean and spread."""
     import keras
 
-    from sunhwan.reproduce.training import build, layer_table
+    from sunhwan.reproduce.training import build
+    from sunhwan.runs.model_table import layer_table
 
     ours, kernels_of = _ours(layers)
     # so that layers are named from the start: `lstm`, not `lstm_7`

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sunhwan.errors import TrainingError
 from sunhwan.reproduce.experiments import PATIENCE, TOLERANCE, Experiment, Variant
 from sunhwan.reproduce.material import Material
-from sunhwan.reproduce.progress import Progress
+from sunhwan.runs.progress import Progress
 from sunhwan.runs.statistics import confusion, one_against_rest, overall
 
 
@@ -36,19 +36,6 @@ def build(experiment: Experiment, variant: Variant, layers: Any, material: Mater
     metric: Any = share_right if experiment.task == "numbers" else "accuracy"
     model.compile(optimizer=experiment.optimizer, loss=experiment.loss, metrics=[metric])
     return model
-
-
-def layer_table(model: Any) -> list[dict[str, Any]]:
-    """``layer``, ``type``, ``output`` (``None`` is the batch) and ``parameters`` of each."""
-    return [
-        {
-            "layer": layer.name,
-            "type": type(layer).__name__,
-            "output": list(layer.output.shape),
-            "parameters": int(layer.count_params()),
-        }
-        for layer in model.layers
-    ]
 
 
 def share_right(wanted: Any, predicted: Any) -> Any:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sunhwan.runs.statistics import SMALLEST_P
-
-#: stands where there is no figure
-NOTHING = "\u2013"
+from sunhwan.runs.numbers import NOTHING
 
 #: what a figure is called, in the order of the columns
 FIGURES = {
@@ -75,21 +72,6 @@ def published_text(key: str, published: Mapping[str, Any]) -> str:
     if value is None or key.endswith("share_right"):
         return figure_text(key, value)
     return f"{value:.4g}"
-
-
-def probability_text(value: float | None) -> str:
-    """A P value, as R writes the smallest.
-
-    Examples
-    --------
-    >>> probability_text(0.39894), probability_text(1e-113), probability_text(0.00002)
-    ('0.3989', '< 2.2e-16', '2.0e-05')
-    """
-    if value is None:
-        return NOTHING
-    if value < SMALLEST_P:
-        return f"< {SMALLEST_P}"
-    return f"{value:.4f}" if value >= 0.001 else f"{value:.1e}"
 
 
 def seed_words(count: int) -> str:

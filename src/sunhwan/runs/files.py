@@ -6,24 +6,20 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sunhwan.errors import DataError
 
 
-def write_bytes(path: Path | str, content: bytes) -> Path:
-    """Write `content` to `path` so that no reader ever sees a part of it.
+@contextmanager
+def replacing(path: Path | str) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of `path` at the end, so that no reader sees a part.
 
-    The bytes go to a temporary file in the same folder (made if missing), which then takes the
-    place of `path`. On any exception, Ctrl-C included, the temporary file is removed and what
-    was at `path` before stays as it was.
-
-    Returns
-    -------
-    Path
-        `path`.
+    The bytes go to a temporary file in the same folder (made if missing). On any exception, Ctrl-C
+    included, it is removed and what was at `path` before stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,13 +29,25 @@ def write_bytes(path: Path | str, content: bytes) -> Path:
         with os.fdopen(handle, "wb") as file:
             # mkstemp makes files for the owner's eyes only; a result has the usual permissions
             os.fchmod(file.fileno(), 0o666 & ~_umask())
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    return path
+
+
+def write_bytes(path: Path | str, content: bytes) -> Path:
+    """Write `content` to `path` so that no reader ever sees a part of it; see `replacing`.
+
+    Returns
+    -------
+    Path
+        `path`.
+    """
+    with replacing(path) as file:
+        file.write(content)
+    return Path(path)
 
 
 def write_text(path: Path | str, content: str) -> Path:

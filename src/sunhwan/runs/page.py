@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -85,7 +86,23 @@ class Links:
     entries: Sequence[tuple[str, str]]
 
 
-Block = Figure | Table | Code | Key | Links | str
+@dataclass(frozen=True)
+class Passage:
+    """A text some of whose words are coloured.
+
+    Parameters
+    ----------
+    head
+        A line above it.
+    spans
+        The text in pieces, each with a strength from -1 (against) to 1 (for); 0 is not coloured.
+    """
+
+    head: str
+    spans: Sequence[tuple[str, float]]
+
+
+Block = Figure | Table | Code | Key | Links | Passage | str
 
 
 @dataclass(frozen=True)
@@ -110,6 +127,10 @@ class Page:
         Pairs beside each other in large type: name, figure, note.
     note
         A warning that goes with the result, such as that a run was shortened.
+    language
+        Of the texts, as HTML names it.
+    styles
+        Style sheets among the templates; a later one goes before an earlier one.
     """
 
     kicker: str
@@ -118,6 +139,8 @@ class Page:
     sections: Sequence[Section]
     compared: Sequence[tuple[str, str, str]] = field(default=())
     note: str = ""
+    language: str = "en"
+    styles: Sequence[str] = ("page.css",)
 
 
 def render(page: Page) -> str:
@@ -132,6 +155,7 @@ def render(page: Page) -> str:
     return _environment().get_template("page.html").render(page=page, sections=sections)
 
 
+@cache
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("sunhwan.runs", "templates"),

@@ -1,0 +1,112 @@
+"""``sunhwan predict``: new rows in, the same rows with answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from sunhwan.cli.outcome import note
+from sunhwan.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from sunhwan.data.examples import Rejected
+    from sunhwan.tasks.answering import Format
+    from sunhwan.tasks.config import Task
+    from sunhwan.tasks.sources import Chunk
+
+_STANDARD_INPUT = "-"
+_LINES = (".jsonl", ".ndjson", ".json")
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+    data: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DATA",
+            help="Data as in training, with or without answers; - for lines of text "
+            "from standard input; a forecast goes on from its own data where none is given.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there, not to standard output.")
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(metavar="csv|jsonl", help="Else it goes by FILE, then by DATA."),
+    ] = None,
+) -> None:
+    """Answer new data: each row again, with `predicted` and for labels their probabilities.
+
+    A forecast gives the next steps of each series with their intervals. Rows that cannot be
+    answered are named on standard error.
+    """
+    chosen = _format(format, out, data or [])
+    from sunhwan.tasks.answering import write_rows
+
+    rejected: list[Rejected] = []
+
+    def reject(row: Rejected) -> None:
+        rejected.append(row)
+        note(f"{row.place}: {row.reason}")
+
+    rows = _rows(run, data or [], reject)
+    with _stream(out) as stream:
+        count = write_rows(rows, stream, chosen)
+        if rejected:
+            note(f"rows left out: {len(rejected):,} of {count + len(rejected):,}")
+        if not count:
+            raise DataError("no row could be answered", hint="standard error names each")
+
+
+def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Iterator[Any]:
+    from sunhwan.runs.folder import RunFolder
+    from sunhwan.tasks import forecast_run, running
+    from sunhwan.tasks.answering import answer_rows
+
+    if RunFolder.open(run).task == "forecast":
+        found = forecast_run.predict(run, data or None)
+        for row in found.rejected:
+            reject(row)
+        return iter(found.rows)
+    if not data:
+        raise UsageError("`sunhwan predict` needs data to answer: a file, a folder or a zip")
+    learner = running.load(run)
+    return answer_rows(learner, _chunks(run, learner.task, data), reject)
+
+
+def _chunks(run: Path, task: Task, data: list[str]) -> Iterable[Chunk]:
+    from sunhwan.tasks import running, sources
+
+    reader = running.reader_of(run)
+    if _STANDARD_INPUT not in data:
+        return sources.read_in_chunks(reader, task, data)
+    if len(data) > 1:
+        raise UsageError("- stands for standard input and cannot be given with other data")
+    return sources.read_text_lines(reader, task, typer.get_binary_stream("stdin"))
+
+
+@contextmanager
+def _stream(out: Path | None) -> Iterator[BinaryIO]:
+    if out is None:
+        yield typer.get_binary_stream("stdout")
+        return
+    from sunhwan.runs.files import replacing
+
+    with replacing(out) as file:
+        yield file
+
+
+def _format(given: str | None, out: Path | None, data: list[str]) -> Format:
+    if given == "csv":
+        return "csv"
+    if given == "jsonl":
+        return "jsonl"
+    if given is not None:
+        raise UsageError(f"`--format` must be csv or jsonl, received {given!r}")
+    name = str(out) if out is not None else next(iter(data), "")
+    return "jsonl" if name.lower().removesuffix(".gz").endswith(_LINES) else "csv"

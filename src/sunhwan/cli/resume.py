@@ -1,0 +1,21 @@
+"""``sunhwan resume``: go on with a run that was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sunhwan.cli.outcome import note, resumable, show_outcome
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
+) -> None:
+    """Go on with a run that was stopped or killed, and end as if it never was."""
+    from sunhwan.runs.progress import choose
+    from sunhwan.tasks import running
+
+    with resumable(run):
+        show_outcome(running.resume(run, progress=choose(), say=note))

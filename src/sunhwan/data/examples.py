@@ -1,0 +1,106 @@
+"""Examples: sequences with their answers as people wrote them, before anything is a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+#: what a sequence is made of: a text, a list of tokens, numbers ``float32[T, D]``, a sound
+Kind = Literal["text", "tokens", "numbers", "sound"]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that could not be used: where it stands, and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass
+class Examples:
+    """Sequences with their answers.
+
+    Parameters
+    ----------
+    kind
+        What `inputs` holds: ``text`` str, ``tokens`` list[str], ``numbers`` float32[T, D] each,
+        ``sound`` `sunhwan.data.sounds.Sound`.
+    inputs
+        One sequence each.
+    targets
+        One answer each, or None where there are none: a label (str), a number (float), or for
+        tagging a list of labels or float32[T].
+    places
+        Where each came from, such as ``reviews.csv, line 12``.
+    groups
+        What must not be split between training and test, such as the speaker; or None.
+    rejected
+        Rows that were dropped.
+    """
+
+    kind: Kind
+    inputs: list[Any]
+    targets: list[Any] | None
+    places: list[str]
+    groups: list[str] | None = None
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, rows: Sequence[int] | NDArray[Any]) -> Examples:
+        """Some of the examples, in the order of ``rows``.
+
+        Examples
+        --------
+        >>> Examples("text", ["a", "b"], ["x", "y"], ["l1", "l2"]).take([1]).inputs
+        ['b']
+        """
+        return Examples(
+            self.kind,
+            [self.inputs[row] for row in rows],
+            None if self.targets is None else [self.targets[row] for row in rows],
+            [self.places[row] for row in rows],
+            None if self.groups is None else [self.groups[row] for row in rows],
+            self.rejected,
+        )
+
+
+class Encoder(Protocol):
+    """Turns an input into the numbers that a network reads; learnt from training inputs alone.
+
+    An encoder is rebuilt from its configuration, which is plain JSON.
+
+    Attributes
+    ----------
+    name
+        Under which `config` is told apart from others, such as ``words``.
+    vocabulary
+        How many ids `encode` can give, 0 (padding) and 1 (unknown) included; 0 if it gives numbers.
+    features
+        D of ``float32[T, D]``; 0 if it gives ids.
+    """
+
+    name: str
+    vocabulary: int
+    features: int
+
+    def fit(self, inputs: Sequence[Any]) -> Encoder:
+        """Learn from training inputs; returns itself."""
+        ...
+
+    def encode(self, value: Any) -> NDArray[Any]:
+        """``int32[T]`` with ids from 1 up, or ``float32[T, D]``; T is at least 1."""
+        ...
+
+    def config(self) -> dict[str, Any]:
+        """All that `from_config` needs, as plain JSON; holds ``name``."""
+        ...
+
+    def describe(self, inputs: Sequence[Any]) -> list[str]:
+        """Lines about itself and how it fits ``inputs``, such as the share of unknown words."""
+        ...

@@ -1,0 +1,92 @@
+"""The part of the report about what was learnt from: rows, rejected rows, columns and files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sunhwan.runs.numbers import number_text
+from sunhwan.runs.page import Block, Section, Table
+from sunhwan.runs.results_values import records
+from sunhwan.runs.wording import Words
+
+#: rejected rows that are shown; the count is of all
+_REJECTED_SHOWN = 30
+
+
+def section(results: Mapping[str, Any], words: Words) -> list[Section]:
+    """How many rows each part has, what was left out, and where it was read from."""
+    data = results.get("data")
+    if not data:
+        return []
+    blocks: list[Block] = [
+        *_parts(data, words),
+        *_lengths(data, words),
+        *(str(note) for note in data.get("notes", []) if note),
+        *_rejected(data, words),
+        *_columns(data, words),
+        *_files(data, words),
+    ]
+    return [Section(words("section.data"), blocks)] if blocks else []
+
+
+def _parts(data: Mapping[str, Any], words: Words) -> list[Block]:
+    parts = [part for part in ("train", "validation", "test") if part in data]
+    rows = [[words(f"data.{part}"), number_text(data[part])] for part in parts]
+    if not rows:
+        return []
+    if "rejected" in data:
+        rows.append([words("data.rejected"), number_text(_rejected_count(data))])
+    explained = [words("data.split")] if len(parts) == 3 else []
+    return [*explained, Table([words("data.part"), words("data.rows")], rows)]
+
+
+def _lengths(data: Mapping[str, Any], words: Words) -> list[Block]:
+    lengths = data.get("lengths", {})
+    parts = [
+        words(f"lengths.{key}", steps=number_text(lengths[key]))
+        for key in ("median", "p95", "longest")
+        if key in lengths
+    ]
+    return [words("data.lengths", parts=", ".join(parts))] if parts else []
+
+
+def _rejected(data: Mapping[str, Any], words: Words) -> list[Block]:
+    if "rejected" not in data:
+        return []
+    rejected = records(data, "rejected")
+    if not rejected:
+        return [words("data.all_used")]
+    shown = rejected[:_REJECTED_SHOWN]
+    count = _rejected_count(data)
+    key = "data.rejected_rows" if len(shown) == count else "data.rejected_more"
+    caption = words(key, count=f"{count:,}", shown=len(shown))
+    rows = [[str(row.get("place", "")), str(row.get("reason", ""))] for row in shown]
+    return [Table([words("data.place"), words("data.reason")], rows, caption, numeric=False)]
+
+
+def _rejected_count(data: Mapping[str, Any]) -> int:
+    """How many rows were dropped; where there were very many, only the first are named."""
+    return int(data.get("rejected_count", len(data["rejected"])))
+
+
+def _columns(data: Mapping[str, Any], words: Words) -> list[Block]:
+    rows = [
+        [words.name("role", role), ", ".join(map(str, column)) if isinstance(column, list) else
+         str(column)]
+        for role, column in data.get("columns", {}).items()
+    ]  # fmt: skip
+    if not rows:
+        return []
+    head = [words("data.role"), words("data.column")]
+    return [Table(head, rows, words("data.columns"), numeric=False)]
+
+
+def _files(data: Mapping[str, Any], words: Words) -> list[Block]:
+    rows = [
+        [str(file.get("name", "")), str(file.get("sha256", ""))] for file in records(data, "files")
+    ]
+    if not rows:
+        return []
+    head = [words("data.file"), words("data.sha256")]
+    return [Table(head, rows, words("data.files"), numeric=False)]

@@ -1,0 +1,1 @@
+"""From data to a judged model: one room for each task."""

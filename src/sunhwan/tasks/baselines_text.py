@@ -1,0 +1,171 @@
+"""Baselines that read texts, or lists of tokens: n-grams and the tutorials' feed-forward net."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunhwan.data.padding import pad_sequences
+from sunhwan.data.words import split_words
+from sunhwan.tasks.baselines_numbers import fit, sample
+
+#: a text, or its tokens
+Text = str | Sequence[str]
+
+#: more training texts than this are not needed to see what n-grams can do
+MOST_TEXTS = 200_000
+
+#: where more of the words than this are new, letters tell more than words
+_MANY_NEW_WORDS = 0.1
+
+_HASHES = 1 << 18
+# so many n-grams are kept, and fewer of them where there are many classes
+_MOST_FEATURES, _MOST_WEIGHTS = 50_000, 1_000_000
+_ITERATIONS = 300
+_PENALTIES = [0.01, 0.1, 1.0, 10.0]
+
+# the feed-forward net of the tutorials (Chollet 2018, section 6.1)
+_RANKS, _WORDS, _WIDTH, _BATCH = 10_000, 20, 8, 64
+# about as many steps whatever the number of rows, so that neither few nor many cost it its chance
+_STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 4_000, 3, 40
+
+
+def logistic(
+    train: Sequence[Text], y: NDArray[np.int64], test: Sequence[Text], seed: int
+) -> tuple[NDArray[np.float64], str]:
+    """Logistic regression on the TF-IDF of n-grams (Wang and Manning 2012 on how far these go).
+
+    Words and pairs of words; letters in twos to fours where words are mostly new, as in Korean,
+    where a word is written together with its particles.
+
+    Parameters
+    ----------
+    y
+        Class numbers ``int64[N]``, each at least once.
+
+    Returns
+    -------
+    tuple
+        Probabilities ``float64[N, C]`` of the test texts, and a line on what was chosen.
+    """
+    from sklearn.feature_selection import SelectKBest, chi2
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    classes = int(y.max()) + 1
+    kept = sample(y, MOST_TEXTS, seed)
+    vectors, tf_idf, what = _vectors([train[row] for row in kept])
+    features = min(_MOST_FEATURES, max(1_000, _MOST_WEIGHTS // classes))
+    model = make_pipeline(
+        SelectKBest(chi2, k=features), LogisticRegression(C=10.0, max_iter=_ITERATIONS)
+    )
+    note = fit(model, vectors, y[kept])
+    probabilities = np.asarray(model.predict_proba(tf_idf(test)), np.float64)
+    return probabilities, f"TF-IDF of {what}, the {features:,} that tell most{_of(kept, y)}{note}"
+
+
+def ridge(
+    train: Sequence[Text], y: NDArray[np.float64], test: Sequence[Text], seed: int
+) -> tuple[list[float], str]:
+    """Ridge regression of a number on the TF-IDF of n-grams, chosen as in `logistic`."""
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GridSearchCV, ShuffleSplit
+
+    kept = sample(np.zeros(len(y), np.int64), MOST_TEXTS, seed)
+    vectors, tf_idf, what = _vectors([train[row] for row in kept])
+    model = GridSearchCV(
+        Ridge(solver="sparse_cg"),
+        {"alpha": _PENALTIES},
+        scoring="neg_mean_squared_error",
+        cv=ShuffleSplit(1, test_size=0.2, random_state=seed),
+    ).fit(vectors, y[kept])
+    detail = f"TF-IDF of {what}{_of(kept, y)}; penalty {model.best_params_['alpha']:.3g}"
+    return model.predict(tf_idf(test)).tolist(), detail
+
+
+def feed_forward(
+    train: Sequence[Text], y: NDArray[np.int64], test: Sequence[Text], seed: int
+) -> tuple[NDArray[np.float64], str]:
+    """The tutorials' net without recurrence: the last 20 words, embedded and laid side by side.
+
+    Parameters and returns as `logistic`. Sets Keras's random seed.
+    """
+    import keras
+
+    classes = int(y.max()) + 1
+    kept = sample(y, MOST_TEXTS, seed)
+    words = Counter(word for row in kept for word in _words(train[row]))
+    rank = {word: n for n, (word, _) in enumerate(words.most_common(_RANKS - 1), 1)}
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((_WORDS,), dtype="int32"),
+            keras.layers.Embedding(_RANKS, _WIDTH),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+    model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy")
+    x = _last_words([train[row] for row in kept], rank)
+    epochs = int(np.clip(_STEPS * _BATCH // len(x), _FEWEST_EPOCHS, _MOST_EPOCHS))
+    model.fit(x, y[kept], batch_size=_BATCH, epochs=epochs, verbose=0)
+    answers = model.predict(_last_words(test, rank), batch_size=1024, verbose=0)
+    probabilities = np.asarray(answers, np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    detail = f"last {_WORDS} words, Embedding {_WIDTH}, Flatten, Dense, {epochs} epochs"
+    return probabilities, detail + _of(kept, y)
+
+
+def share_of_new_words(texts: Sequence[str]) -> float:
+    """How many of the words of the last tenth of `texts` do not occur in those before.
+
+    Examples
+    --------
+    >>> share_of_new_words([*["a fine film"] * 9, "a film noir"])
+    0.3333333333333333
+    """
+    border = len(texts) * 9 // 10
+    known = {word for text in texts[:border] for word in split_words(text)}
+    words = [word for text in texts[border:] for word in split_words(text)]
+    return sum(word not in known for word in words) / len(words) if words else 0.0
+
+
+def _vectors(texts: Sequence[Text]) -> tuple[Any, Any, str]:
+    """TF-IDF vectors of `texts`, what makes those of others, and what they are made of."""
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+    if not isinstance(texts[0], str):
+        options: dict[str, Any] = {"ngram_range": (1, 2), "tokenizer": list, "lowercase": False,
+                                   "token_pattern": None}  # fmt: skip
+        what = "tokens and their pairs"
+    elif share_of_new_words([text for text in texts if isinstance(text, str)]) > _MANY_NEW_WORDS:
+        options = {"ngram_range": (2, 4), "analyzer": "char_wb"}
+        what = "2 to 4 letters of a word"
+    else:
+        options = {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
+        what = "words and their pairs"
+    # counts that tell apart need neither a sign nor a length before TF-IDF
+    counts = HashingVectorizer(
+        n_features=_HASHES, alternate_sign=False, norm=None, dtype=np.float32, **options
+    )
+    weigh = TfidfTransformer(sublinear_tf=True)
+    vectors = weigh.fit_transform(counts.transform(texts))
+    return vectors, lambda others: weigh.transform(counts.transform(others)), what
+
+
+def _words(text: Text) -> Sequence[str]:
+    return split_words(text) if isinstance(text, str) else text
+
+
+def _last_words(texts: Sequence[Text], rank: dict[str, int]) -> NDArray[np.int32]:
+    """Ranks of the last words that have one, ``int32[N, 20]``, padded in front."""
+    rows = [[rank[word] for word in _words(text) if word in rank][-_WORDS:] for text in texts]
+    return pad_sequences(rows, maxlen=_WORDS)
+
+
+def _of(kept: NDArray[np.int64], y: NDArray[Any]) -> str:
+    return f", from {len(kept):,} of {len(y):,} training rows" if len(kept) < len(y) else ""

@@ -1,0 +1,311 @@
+"""A network together with what turns examples into its numbers and its numbers into answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunhwan.data.batches import Batches
+from sunhwan.data.buckets import MOST
+from sunhwan.data.examples import Examples, Kind
+from sunhwan.errors import DataError, UsageError
+from sunhwan.runs.progress import Progress
+from sunhwan.tasks.config import Config, Task
+from sunhwan.tasks.encoders import encoder_from_config, fit_encoder
+from sunhwan.tasks.networks import Network
+from sunhwan.tasks.options import drawn_from
+from sunhwan.tasks.training import History, train
+
+#: more rows than this share a batch when answering
+_ANSWER_ROWS = 256
+
+
+class Learner:
+    """Learns a task from examples and answers new ones.
+
+    Parameters
+    ----------
+    config
+        Options; those that are None are chosen by the kind of the examples when it is prepared.
+
+    Attributes
+    ----------
+    config
+        Settled by `prepare`.
+    encoder
+        Learnt by `prepare` from training inputs alone.
+    classes
+        The labels in the order of the network's outputs; empty where it answers with numbers.
+    mean, scale
+        Of the numbers to answer in training; the network answers in their units.
+    network, model
+        What was built.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.kind: Kind | None = None
+        self.encoder: Any = None
+        self.classes: list[str] = []
+        self.mean, self.scale = 0.0, 1.0
+        self.network: Network | None = None
+        self.model: Any = None
+
+    @property
+    def task(self) -> Task:
+        """``classify``, ``regress`` or ``tag``."""
+        return self.config.task
+
+    @property
+    def per_step(self) -> bool:
+        """True if there is an answer for each step."""
+        return self.task == "tag"
+
+    def prepare(self, examples: Examples) -> None:
+        """Learn encoder, labels and scale from training examples, and build the network.
+
+        Raises
+        ------
+        DataError
+            There is no answer, or only one label.
+        """
+        self.kind = examples.kind
+        self.config = self.config.settled(examples.kind)
+        self._learn_answers(examples)
+        self.encoder = fit_encoder(self.config, examples)
+        outputs = len(self.classes) or 1
+        self._build(Network.of(self.config, self.encoder, outputs, self.per_step))
+
+    def _build(self, network: Network) -> None:
+        """Build a network with the random weights of the seed."""
+        with drawn_from(self.config.seed):
+            self.network, self.model = network, network.build()
+
+    def _learn_answers(self, examples: Examples) -> None:
+        if not examples.targets:
+            raise DataError(f"`{self.task}` needs examples with answers, received none")
+        flat = [t for row in examples.targets for t in row] if self.per_step else examples.targets
+        if all(isinstance(target, str) for target in flat):
+            self.classes = sorted(set(flat))
+            if len(self.classes) < 2:
+                raise DataError(
+                    f"there must be at least two labels to tell apart, received only "
+                    f"{self.classes[0]!r}",
+                    hint="check which column is the label",
+                )
+            return
+        numbers = np.asarray(flat, np.float64)
+        self.mean, self.scale = float(numbers.mean()), float(numbers.std()) or 1.0
+
+    def encode(self, examples: Examples) -> list[NDArray[Any]]:
+        """The numbers of each input."""
+        if hasattr(self.encoder, "encode_all"):
+            return list(self.encoder.encode_all(examples.inputs))
+        found = []
+        for value, place in zip(examples.inputs, examples.places, strict=True):
+            try:
+                found.append(self.encoder.encode(value))
+            except DataError as error:
+                raise DataError(f"{place}: {error.message}", hint=error.hint) from error
+        return found
+
+    def batches(
+        self,
+        examples: Examples,
+        encoded: Sequence[NDArray[Any]],
+        *,
+        seed: int | None,
+        buckets: int | Sequence[int] = MOST,
+    ) -> Batches:
+        """Batches with answers; ``buckets`` of others save compiling for other lengths."""
+        targets = self._targets(examples, encoded)
+        weights = self._weights(targets) if self.config.class_weights == "balanced" else None
+        return Batches(
+            encoded,
+            targets,
+            batch_size=self.config.batch_size or 1,
+            seed=seed,
+            sample_weights=weights,
+            per_step=self.per_step,
+            buckets=buckets,
+        )
+
+    def _targets(self, examples: Examples, encoded: Sequence[NDArray[Any]]) -> list[Any]:
+        if self.classes:
+            codes = {name: code for code, name in enumerate(self.classes)}
+
+            def code(label: Any, place: str) -> float:
+                if label not in codes:
+                    raise DataError(
+                        f"{place}: label {label!r} did not occur in training, "
+                        f"whose labels are {', '.join(self.classes[:20])}"
+                    )
+                return codes[label]
+
+        else:
+
+            def code(label: Any, place: str) -> float:
+                return (float(label) - self.mean) / self.scale
+
+        pairs = zip(examples.targets or [], examples.places, encoded, strict=True)
+        if not self.per_step:
+            return [code(target, place) for target, place, _ in pairs]
+        return [np.array([code(t, place) for t in row[: len(x)]]) for row, place, x in pairs]
+
+    def _weights(self, targets: list[Any]) -> list[Any]:
+        """Weights under which each class counts alike (King and Zeng 2001)."""
+        if not self.classes:
+            raise UsageError("`class_weights` needs labels, but the answers are numbers")
+        counts = np.bincount(
+            np.concatenate([np.atleast_1d(t) for t in targets]), minlength=len(self.classes)
+        )
+        weight = counts.sum() / np.maximum(counts, 1) / len(self.classes)
+        return [weight[target] for target in targets]
+
+    def fit(
+        self,
+        training: Examples,
+        validation: Examples,
+        *,
+        state: Path | None = None,
+        fingerprint: str = "",
+        progress: Progress | None = None,
+    ) -> History:
+        """Train the network, and leave it with the weights of its best epoch."""
+        import keras
+
+        config = self.config
+        known = self._known(validation)
+        loss = keras.losses.MeanSquaredError()
+        metrics: list[Any] = []
+        if self.classes:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+        batches = self.batches(training, self.encode(training), seed=config.seed)
+        return train(
+            self.model,
+            batches,
+            self.batches(known, self.encode(known), seed=None, buckets=batches.buckets),
+            loss=loss,
+            optimizer=config.new_optimizer(),
+            metrics=metrics,
+            epochs=config.epochs or 1,
+            patience=config.patience,
+            schedule=config.schedule or "constant",
+            state=state,
+            fingerprint=fingerprint,
+            progress=progress,
+        )
+
+    def _known(self, examples: Examples) -> Examples:
+        """Validation examples whose labels all occur in training."""
+        if not self.classes or examples.targets is None:
+            return examples
+        names = set(self.classes)
+        rows = [
+            row
+            for row, target in enumerate(examples.targets)
+            if (set(target) <= names if self.per_step else target in names)
+        ]
+        if not rows:
+            raise DataError(
+                f"none of the {len(examples)} examples that training is stopped by has a label "
+                "that training has",
+                hint="give more data, or hold out more of it with `validation`",
+            )
+        return examples if len(rows) == len(examples) else examples.take(rows)
+
+    def answer(self, encoded: Sequence[NDArray[Any]]) -> Any:
+        """Probabilities ``float64[N, C]`` or numbers ``float64[N]``; per step, a list of such."""
+        from sunhwan.tasks.steps import predict
+
+        if not len(encoded):
+            return []
+        rows = Batches.for_prediction(
+            encoded, batch_size=min(_ANSWER_ROWS, max(len(encoded), 1)), per_step=self.per_step
+        )
+        raw: Any = predict(self.model, rows)
+        return [self._finish(row) for row in raw] if self.per_step else self._finish(raw)
+
+    def _finish(self, raw: NDArray[Any]) -> NDArray[np.float64]:
+        values = np.asarray(raw, np.float64)
+        if not self.classes:
+            return values[..., 0] * self.scale + self.mean
+        values = np.exp(values - values.max(-1, keepdims=True))
+        return values / values.sum(-1, keepdims=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but weights and encoder, as plain values."""
+        if self.network is None:
+            raise UsageError("a learner must be trained before it can be saved")
+        return {
+            "kind": self.kind,
+            "classes": self.classes,
+            "mean": self.mean,
+            "scale": self.scale,
+            "network": self.network.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_json(
+        cls,
+        config: Config,
+        encoder: dict[str, Any],
+        model: dict[str, Any],
+        where: str,
+        *,
+        most_bytes: float = float("inf"),
+    ) -> Learner:
+        """A learner with random weights, from what `to_json` and the encoder's ``config`` gave.
+
+        Parameters
+        ----------
+        where
+            The file that `model` is from.
+        most_bytes
+            A network whose weights cannot be kept in so many bytes is refused before it is built.
+
+        Raises
+        ------
+        DataError
+            Something is missing or does not fit; names it and the file.
+        """
+        wanted: dict[str, Any] = {
+            "kind": str,
+            "classes": list,
+            "mean": int | float,
+            "scale": int | float,
+            "network": dict,
+        }
+        for name, kind in wanted.items():
+            if not isinstance(model.get(name), kind):
+                raise DataError(f"{where}: `{name}` is missing or of the wrong type")
+        if model["kind"] not in get_args(Kind):
+            raise DataError(f"{where}: there is no `kind` of data called {model['kind']!r}")
+        classes = model["classes"]
+        if len(classes) == 1 or not all(isinstance(name, str) for name in classes):
+            raise DataError(f"{where}: `classes` must be labels, at least two or none")
+        if len(set(classes)) < len(classes):
+            raise DataError(f"{where}: `classes` must differ from each other")
+        learner = cls(config.settled(model["kind"]))
+        learner.kind, learner.classes = model["kind"], classes
+        learner.mean, learner.scale = float(model["mean"]), float(model["scale"])
+        learner.encoder = encoder_from_config(encoder, model["kind"])
+        network = Network.from_json(model["network"], where)
+        outputs = len(classes) or 1
+        if network != Network.of(learner.config, learner.encoder, outputs, learner.per_step):
+            raise DataError(
+                f"{where}: the network does not belong to the configuration and encoder"
+            )
+        if network.fewest_bytes > most_bytes:
+            raise DataError(f"{where}: the network is larger than the file of its weights")
+        learner._build(network)
+        return learner
+
+
+#: shown while something runs; given a line
+Say = Callable[[str], None]

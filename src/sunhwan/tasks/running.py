@@ -1,0 +1,280 @@
+"""A run from data to report: start it, go on with it, use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sunhwan.data.examples import Examples, Rejected
+from sunhwan.errors import DataError, UsageError
+from sunhwan.runs.folder import RunFolder
+from sunhwan.runs.progress import Progress
+from sunhwan.runs.weights import model_arrays, save_weights
+from sunhwan.tasks import forecast_run, judging, run_records
+from sunhwan.tasks.config import Config
+from sunhwan.tasks.forecast_config import ForecastConfig
+from sunhwan.tasks.learner import Learner, Say
+from sunhwan.tasks.run_records import Data, rejected_rows
+from sunhwan.tasks.run_records import report as report
+from sunhwan.tasks.sources import (
+    Source,
+    checksums,
+    has_answers,
+    read_again,
+    read_source,
+)
+from sunhwan.tasks.splits import hold_out
+
+
+@dataclass
+class _Parts:
+    training: Examples
+    validation: Examples
+    test: Examples
+    source: Source
+    name: str
+
+
+def start(
+    config: Config | ForecastConfig,
+    data: Data,
+    out: Path | str,
+    *,
+    overwrite: bool = False,
+    lang: str = "en",
+    progress: Progress | None = None,
+    say: Say = lambda line: None,
+) -> RunFolder:
+    """Train a task on data, judge it, and leave everything in a folder.
+
+    Raises
+    ------
+    UsageError, DataError
+        Options or data that do not fit.
+    TrainingError
+        The loss is no longer finite.
+    KeyboardInterrupt
+        Ctrl-C; `resume` goes on.
+    """
+    if isinstance(config, ForecastConfig):
+        return forecast_run.start(
+            config, data, out, overwrite=overwrite, lang=lang, progress=progress, say=say
+        )
+    parts = _read(config, data, say)
+    learner = Learner(config)
+    learner.prepare(parts.training)
+    for line in learner.encoder.describe(parts.validation.inputs):
+        say(line)
+    run = RunFolder.create(out, config.task, overwrite=overwrite)
+    options = learner.config.model_dump(mode="json")
+    kept = run_records.kept_data(data, parts.source.reader, lang)
+    run.write("config.json", {"options": options, "given": config.given(), "data": kept})
+    run_records.write_learner(run, learner, parts.source.files)
+    command = run_records.command(config.task, config.given(), data, out)
+    _finish(run, learner, parts, command, progress, say)
+    return run
+
+
+def resume(
+    path: Path | str, *, progress: Progress | None = None, say: Say = lambda line: None
+) -> RunFolder:
+    """Go on with a run that was interrupted, to the bits of one that never was.
+
+    Raises
+    ------
+    UsageError
+        The run is finished, or its data has changed.
+    DataError
+        The run is damaged, or its data cannot be read.
+    """
+    if RunFolder.open(path).task == "forecast":
+        return forecast_run.resume(path, progress=progress, say=say)
+    run = run_records.open_unfinished(path)
+    config = run_records.options_of(run, Config)
+    data, _ = run_records.data_of(run)
+    parts = _read(config, data, say)
+    if run.has("environment.json"):  # the last to be written before training
+        run_records.check_files(run, parts.source.files)
+        learner = _learner_of(run)
+    else:
+        learner = Learner(config)
+        learner.prepare(parts.training)
+        run_records.write_learner(run, learner, parts.source.files)
+    given = run.read("config.json").get("given", {})
+    _finish(run, learner, parts, run_records.command(config.task, given, data, path), progress, say)
+    return run
+
+
+def load(path: Path | str) -> Learner:
+    """The learner of a run, with its weights.
+
+    Raises
+    ------
+    DataError
+        It is not a run, is damaged, or its training did not finish.
+    """
+    run = RunFolder.open(path)
+    learner = _learner_of(run, run.file("weights.safetensors").stat().st_size)
+    run_records.put_weights(run, learner.model)
+    return learner
+
+
+def save(
+    learner: Learner,
+    path: Path | str,
+    history: Mapping[str, Any],
+    *,
+    labels: str = "str",
+    overwrite: bool = False,
+) -> RunFolder:
+    """Leave a trained learner in a folder, without data or report.
+
+    Parameters
+    ----------
+    history
+        As of ``history.json``: ``figures`` by epoch and ``best_epoch``.
+    labels
+        What the labels are outside of the run; see `sunhwan.tasks.inputs.LABELS`.
+    """
+    run = RunFolder.create(path, learner.task, overwrite=overwrite)
+    options = learner.config.model_dump(mode="json")
+    run.write("config.json", {"options": options, "data": None, "labels": labels})
+    run_records.write_learner(run, learner, [])
+    run.write("history.json", history)
+    save_weights(run.place("weights.safetensors"), model_arrays(learner.model))
+    run.finish()
+    return run
+
+
+def evaluate(path: Path | str, data: Sequence[Path | str]) -> dict[str, Any]:
+    """Figures of a run on other data that holds answers; see `sunhwan.tasks.metrics`."""
+    if RunFolder.open(path).task == "forecast":
+        return forecast_run.evaluate(path, data)
+    learner = load(path)
+    reader = reader_of(path)
+    if not has_answers(reader, data):
+        raise DataError(
+            f"{data[0]}: has no column of answers to judge by",
+            hint=f"`sunhwan predict {path} DATA` needs none",
+        )
+    examples = read_again(reader, learner.task, data, labelled=True)
+    if not len(examples):
+        raise DataError(f"{data[0]}: no row can be used", hint=_first_reason(examples.rejected))
+    judged = judging.judge(learner, examples, learner.encode(examples))
+    judged.pop("answers")
+    return {**judged, "rows": len(examples), "rejected": rejected_rows(examples.rejected)}
+
+
+def reader_of(path: Path | str) -> dict[str, Any]:
+    """How the data of a run was read.
+
+    Raises
+    ------
+    UsageError
+        The run was made in Python, from examples in memory.
+    """
+    kept = RunFolder.open(path).read("config.json").get("data")
+    if not isinstance(kept, dict):
+        raise UsageError(
+            f"{path}: this run was trained in Python and does not know how to read files",
+            hint="sunhwan.load(path).predict(inputs)",
+        )
+    reader: dict[str, Any] = kept["reader"]
+    return reader
+
+
+def _read(config: Config, data: Data, say: Say) -> _Parts:
+    named = dict(data.named or {})
+    source = read_source(config.task, data.paths, named)
+    for line in source.notes:
+        say(line)
+    rest = source.examples
+    if data.test_paths:
+        test = read_again(source.reader, config.task, data.test_paths, labelled=True)
+        rest.rejected.extend(test.rejected)
+        source.files.extend(checksums(data.test_paths))
+    elif config.test:
+        rest, test = hold_out(rest, config.test, config.seed)
+    else:
+        raise UsageError("`test` must be above 0 where no test data is given")
+    training, validation = hold_out(rest, config.validation, config.seed)
+    say(
+        f"{len(training):,} examples to train on, {len(validation):,} to stop in time by, "
+        f"{len(test):,} to judge by"
+    )
+    if source.examples.rejected:
+        say(f"rows dropped: {len(source.examples.rejected):,}; the report names them")
+    return _Parts(training, validation, test, source, Path(data.paths[0]).name)
+
+
+def _finish(
+    run: RunFolder,
+    learner: Learner,
+    parts: _Parts,
+    command: str,
+    progress: Progress | None,
+    say: Say,
+) -> None:
+    """Train, judge and report."""
+    history = run_records.trained(
+        run,
+        learner,
+        lambda shown: learner.fit(
+            parts.training,
+            parts.validation,
+            state=run.training,
+            fingerprint=_fingerprint(learner, parts),
+            progress=shown,
+        ),
+        progress,
+    )
+    encoded = learner.encode(parts.training), learner.encode(parts.test)
+    judged = judging.judge(learner, parts.test, encoded[1])
+    run.write_predictions(judging.prediction_rows(learner, parts.test, judged.pop("answers")))
+    judging.explain_errors(learner, judged)
+    baselines = judging.judge_baselines(learner, parts.training, parts.test, encoded, say)
+    results = {
+        **run_records.common_results(learner, history, parts.name, command),
+        "data": _data_summary(parts, encoded[0]),
+        **judged,
+        "baselines": baselines,
+    }
+    run.write("results.json", results)
+    report(run, run_records.data_of(run)[1])
+    run.finish()
+
+
+def _learner_of(run: RunFolder, most_bytes: float = float("inf")) -> Learner:
+    config = run_records.options_of(run, Config)
+    encoder, model = run.read("encoder.json"), run.read("model.json")
+    where = str(run.path / "model.json")
+    return Learner.from_json(config, encoder, model, where, most_bytes=most_bytes)
+
+
+def _fingerprint(learner: Learner, parts: _Parts) -> str:
+    text = json.dumps(
+        [learner.to_json(), learner.config.model_dump(mode="json"), parts.source.files,
+         len(parts.training)], sort_keys=True)  # fmt: skip
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _data_summary(parts: _Parts, encoded: Sequence[Any]) -> dict[str, Any]:
+    rejected = parts.source.examples.rejected
+    return {
+        "train": len(parts.training),
+        "validation": len(parts.validation),
+        "test": len(parts.test),
+        **run_records.rejected_summary(rejected),
+        "columns": parts.source.columns,
+        "files": parts.source.files,
+        "notes": [*parts.source.notes, *run_records.rejected_notes(rejected)],
+        "lengths": judging.lengths_of(encoded),
+    }
+
+
+def _first_reason(rejected: Sequence[Rejected]) -> str | None:
+    return f"{rejected[0].place}: {rejected[0].reason}" if rejected else None
