@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import pickle
 import random
 import wave
@@ -24,7 +23,6 @@ import sunhwan
 from sunhwan import Classifier, Regressor, Tagger
 from sunhwan.data.examples import Examples
 from sunhwan.errors import DataError, ShapeError, SunhwanError, UsageError
-from sunhwan.runs.folder import RunFolder
 from sunhwan.tasks import running
 from sunhwan.tasks.config import Config
 from sunhwan.tasks.inputs import read_examples, read_inputs
@@ -486,34 +484,3 @@ def test_a_run_of_the_command_is_loaded(tmp_path: Path) -> None:
     assert classifier.units == 5
     wanted = running.evaluate(tmp_path / "run", [table])["metrics"]
     assert classifier.evaluate(X, y) == pytest.approx(wanted)
-
-
-@pytest.mark.parametrize(
-    ("file", "changed", "message"),
-    [
-        ("config.json", {"labels": "complex"}, "the labels are not 'complex'"),
-        ("config.json", {"labels": "int"}, "the labels are not 'int'"),
-        ("config.json", {"labels": ["str"]}, "the labels are not"),
-        ("history.json", {"figures": None}, "history.json is not"),
-        ("history.json", {"best_epoch": [1]}, "history.json is not"),
-        ("run.json", {"task": "tag"}, "different tasks"),
-    ],
-)
-def test_a_damaged_folder_is_refused(
-    fitted: Classifier, tmp_path: Path, file: str, changed: dict[str, Any], message: str
-) -> None:
-    path = fitted.save(tmp_path / "run")
-    record = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps(record | {"sha256": {}}))
-    content = json.loads((path / file).read_text())
-    (path / file).write_text(json.dumps(content | changed))
-    with pytest.raises(DataError, match=message):
-        sunhwan.load(path)
-
-
-def test_other_runs_have_no_estimator(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path / "run", "translate")
-    with pytest.raises(UsageError, match="is a run of `translate`, which has no estimator"):
-        sunhwan.load(tmp_path / "run")
-    with pytest.raises(DataError, match="there is none"):
-        sunhwan.load(tmp_path / "nothing")

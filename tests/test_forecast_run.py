@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,20 @@ def test_a_run_is_loaded_by_its_task_alone(run) -> None:
         running.load(run.path)
     assert isinstance(sunhwan.load(run.path), Forecaster)
     assert sunhwan.load(run.path).predict().rows(named=True) == forecast_run.predict(run.path).rows
+
+
+def test_a_network_larger_than_its_weights_is_not_built(run, tmp_path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    for name in ("run.json", "config.json", "model.json"):
+        kept = json.loads((copy / name).read_text(encoding="utf-8"))
+        kept.get("options", {}).update(units=8192)
+        kept.get("network", {}).update(units=8192)
+        if name == "run.json":
+            kept["sha256"] = {}
+        (copy / name).write_text(json.dumps(kept), encoding="utf-8")
+    with pytest.raises(DataError, match="larger than the file of its weights"):
+        forecast_run.load(copy)
 
 
 def test_options_are_those_of_the_task() -> None:

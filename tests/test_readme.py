@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from click import Context
 from typer.main import get_command
 
 from sunhwan.cli import app
@@ -55,9 +56,10 @@ def test_links_between_files_lead_somewhere(page: Path) -> None:
 def test_commands_and_options_that_are_named_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     verbs = get_command(app).commands  # type: ignore[attr-defined]
-    for verb, rest in re.findall(r"sunhwan (check|reproduce|bench|[a-z]+ -)([^`\n]*)", text):
+    for verb, rest in re.findall(r"(?:`|^)sunhwan ([a-z]+)([^`\n]*)", text, re.M):
         assert verb in verbs, f"`sunhwan {verb}`"
-        known = {option for parameter in verbs[verb].params for option in parameter.opts}
+        parameters = verbs[verb].get_params(Context(verbs[verb]))
+        known = {option for parameter in parameters for option in parameter.opts}
         assert set(re.findall(r"--[a-z-]+", rest)) <= known
 
 

@@ -15,7 +15,12 @@ from sunhwan.runs.progress import Progress
 from sunhwan.tasks.forecast_batches import WindowBatches
 from sunhwan.tasks.forecast_config import ForecastConfig, default_horizon
 from sunhwan.tasks.forecast_encoder import SeriesEncoder
-from sunhwan.tasks.forecasting import build_forecaster, default_batch_size, distances
+from sunhwan.tasks.forecasting import (
+    build_forecaster,
+    default_batch_size,
+    distances,
+    fewest_bytes,
+)
 from sunhwan.tasks.forecasting_figures import fit_intervals, intervals
 from sunhwan.tasks.forecasting_preparation import Cuts, guess_season
 from sunhwan.tasks.forecasting_scaling import CYCLES, Scaler, Values
@@ -231,9 +236,22 @@ class ForecastLearner:
 
     @classmethod
     def from_json(
-        cls, config: ForecastConfig, encoder: dict[str, Any], model: dict[str, Any], where: str
+        cls,
+        config: ForecastConfig,
+        encoder: dict[str, Any],
+        model: dict[str, Any],
+        where: str,
+        *,
+        most_bytes: float = float("inf"),
     ) -> ForecastLearner:
         """A learner with random weights, from what `to_json` and the encoder's ``config`` gave.
+
+        Parameters
+        ----------
+        where
+            The folder that they are from.
+        most_bytes
+            A network whose weights cannot be kept in so many bytes is refused before it is built.
 
         Raises
         ------
@@ -247,6 +265,8 @@ class ForecastLearner:
             raise DataError(
                 f"{where}/model.json: the network does not belong to the configuration and encoder"
             )
+        if fewest_bytes(learner._network()) > most_bytes:
+            raise DataError(f"{where}: the network is larger than the file of its weights")
         learner.widths = _widths(model.get("widths"), learner.horizon, where)
         learner._build()
         return learner

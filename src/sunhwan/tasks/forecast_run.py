@@ -134,7 +134,7 @@ def load(path: Path | str) -> ForecastLearner:
         It is not a run, is damaged, or its training did not finish.
     """
     run = RunFolder.open(path)
-    learner = _learner_of(run)
+    learner = _learner_of(run, run.file("weights.safetensors").stat().st_size)
     run_records.put_weights(run, learner.model)
     if not learner.widths:
         raise DataError(
@@ -306,10 +306,10 @@ def _finish(
     run.finish()
 
 
-def _learner_of(run: RunFolder) -> ForecastLearner:
+def _learner_of(run: RunFolder, most_bytes: float = float("inf")) -> ForecastLearner:
     config = run_records.options_of(run, ForecastConfig)
     encoder, model = run.read("encoder.json"), run.read("model.json")
-    return ForecastLearner.from_json(config, encoder, model, str(run.path))
+    return ForecastLearner.from_json(config, encoder, model, str(run.path), most_bytes=most_bytes)
 
 
 def _fingerprint(learner: ForecastLearner, material: Material) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +25,18 @@ def default_batch_size(count: int) -> int:
     (8, 128)
     """
     return min(128, max(8, count // 16))
+
+
+def fewest_bytes(network: Mapping[str, Any]) -> int:
+    """Bytes that a network of these arguments of `build_forecaster` has at the very least.
+
+    Examples
+    --------
+    >>> fewest_bytes({"units": 32, "num_layers": 1, "horizon": 12})
+    16384
+    """
+    units, layers, horizon = (network[name] for name in ("units", "num_layers", "horizon"))
+    return int(4 * units * (layers * units + horizon * _STEP_FEATURES))
 
 
 def build_forecaster(
