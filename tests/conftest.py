@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import NoReturn
 
@@ -14,6 +15,9 @@ _SEED = 20
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell's background process ignores Ctrl-C, which some tests press.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Keras 3.15's `Variable` predates the second argument that NumPy 2 gives `__array__`.
     config.addinivalue_line("filterwarnings", "ignore:__array__ implementation:DeprecationWarning")
 
