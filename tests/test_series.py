@@ -232,7 +232,7 @@ def test_several_files_are_put_together(tmp_path) -> None:
         ("header.csv", b"day,y\n"),
         ("ragged.csv", b"day,y\n2020-01-01,1,2,3\n"),
         ("bytes.csv", b"day,y\n2020-01-01,\xff\n"),
-        ("cut.csv.gz", gzip.compress(b"day,y\n2020-01-01,1\n" * 99)[:-9]),
+        ("cut.csv.gz", gzip.compress(b"day,y\n2020-01-01,1\n" * 99, mtime=0)[:-9]),
         ("no.parquet", b"PAR1"),
         ("no.jsonl", b"{"),
     ],
