@@ -92,6 +92,13 @@ def work(table: Path, out: Path, compiled: Path) -> None:
         running.start(Config(task="classify", **OPTIONS), running.Data((str(table),)), out)
 
 
+def is_finished(out: Path) -> bool:
+    """Whether a run says that it has come to its end."""
+    from sunhwan.runs.folder import RunFolder
+
+    return (out / "run.json").exists() and RunFolder.open(out).state == "finished"
+
+
 def place_of(out: Path) -> str:
     """Where a run was when it was killed, by what it has left."""
     if not (out / "environment.json").exists():
@@ -151,7 +158,7 @@ class Killer:
         if process.exitcode is None:
             process.kill()
             process.join()
-            return False
+            return is_finished(out)  # if the kill struck after the last word
         if process.exitcode:
             raise RuntimeError(f"the run in {out} failed with exit code {process.exitcode}")
         return True

@@ -89,7 +89,7 @@ def test_tokens_are_classified_as_they_are() -> None:
     train = _examples("tokens", [tokens[label] for label in labels], labels)
     test = _examples("tokens", [["a b"], ["b", "x"]], ["up", "down"])
     y = np.array([label == "up" for label in train.targets]).astype(np.int64)
-    probabilities, detail = baselines_text.logistic(train.inputs, y, test.inputs, seed=1)
+    probabilities, detail = baselines_text.logistic(train.inputs, y, test.inputs)
     assert probabilities.argmax(axis=1).tolist() == [1, 0]
     assert "tokens" in detail
 
@@ -101,7 +101,7 @@ def test_letters_stand_in_where_words_are_mostly_new() -> None:
     ends = {"부정": "별로다", "긍정": "좋구나"}
     texts = ["".join(random.choice(syllables, 3)) + ends[label] for label in labels]
     y = (labels == "긍정").astype(np.int64)
-    probabilities, detail = baselines_text.logistic(texts[:300], y[:300], texts[300:], seed=1)
+    probabilities, detail = baselines_text.logistic(texts[:300], y[:300], texts[300:])
     assert "letters" in detail
     assert (probabilities.argmax(axis=1) == y[300:]).all()
 
@@ -124,7 +124,7 @@ def test_imdb_and_nsmc_n_grams_go_far() -> None:
         train = _table(name, text, "label", "train", 2000)
         test = _table(name, text, "label", "test", 1000)
         y = np.array([int(label) for label in train.targets])
-        probabilities, detail = baselines_text.logistic(train.inputs, y, test.inputs, seed=1)
+        probabilities, detail = baselines_text.logistic(train.inputs, y, test.inputs)
         right = probabilities.argmax(axis=1) == np.array([int(label) for label in test.targets])
         assert right.mean() > least
         assert ("letters" in detail) == letters

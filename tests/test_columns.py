@@ -396,3 +396,17 @@ def test_real_tables_need_no_option():
         assert columns.target == target
     columns, _ = read("series/pollution.csv", "forecast", target="pm2.5")
     assert columns.time == ("year", "month", "day", "hour")
+
+
+def test_a_slip_in_a_column_of_numbers_costs_a_row_and_not_the_column() -> None:
+    lines = [(f"{n}", f"{n * 7 % 11}", f"{n % 5}", "ab"[n % 2]) for n in range(40)]
+    lines[17] = ("3", "oops", "4", "b")
+    sample = _rows("x1,x2,x3,kind", *lines)
+    columns = guess(sample, "classify")
+    assert columns.features == ("x1", "x2", "x3")
+    assert columns.label == "kind"
+    half = _rows(
+        "x1,x2,x3,kind", *(("1", "oops" if n % 2 else "5", "2", "ab"[n % 2]) for n in range(40))
+    )
+    with pytest.raises(UsageError):
+        guess(half, "classify")

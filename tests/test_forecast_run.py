@@ -112,6 +112,21 @@ def test_a_run_leaves_everything(run) -> None:
     assert "skill" in page
 
 
+def test_the_difference_from_each_baseline_agrees_with_the_skill(run) -> None:
+    results = run.read("results.json")
+    best = min(results["baselines"][:3], key=lambda one: one["metrics"]["mae"])
+    for one in results["baselines"]:
+        found = one["difference"]["mae"]
+        own = results["metrics"]["mae"]
+        assert found["value"] == pytest.approx(own - one["metrics"]["mae"])
+        assert found["interval"][0] <= found["value"] <= found["interval"][1]
+        assert 0 < found["p"] <= 1
+        assert found["test"] == "permutation"
+    # the same pieces of the series were drawn for both, so they are of one mind
+    skill, difference = results["intervals"]["skill"], best["difference"]["mae"]["interval"]
+    assert (skill[0] > 0, skill[1] < 0) == (difference[1] < 0, difference[0] > 0)
+
+
 def test_all_options_are_kept(run) -> None:
     kept = run.read("config.json")
     assert all(value is not None for value in kept["options"].values())

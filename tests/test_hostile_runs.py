@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import json
 import os
 import pickle
 import random
@@ -47,7 +48,7 @@ def _read_all(path: Path) -> dict[str, Any]:
     run = RunFolder.open(path)
     read: dict[str, Any] = {name: run.read(f"{name}.json") for name in _JSON[1:]}
     read["predictions"] = list(run.read_predictions())
-    arrays = load_weights(run.file("weights.safetensors"), EXPECTED)
+    arrays = run.load_weights(EXPECTED)
     read["weights"] = {name: array.tobytes() for name, array in arrays.items()}
     return read
 
@@ -166,6 +167,31 @@ def test_a_file_that_claims_a_terabyte_is_not_read(run: RunFolder, name: str) ->
     assert name in text
     if name == "weights.safetensors":
         refused(lambda: load_weights(run.path / name, EXPECTED), "received 1,099,511,627,776")
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_weights_of_gigabytes_are_refused_by_their_header(run: RunFolder, claimed: bool) -> None:
+    """Of a finished run, whose checksum would take seconds to compute."""
+    run.finish()
+    path = run.path / "weights.safetensors"
+    content = path.read_bytes()
+    size = 2**31 - 8
+    if claimed:
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        end = header["006 half"]["data_offsets"][1]
+        header["007 more"] = {
+            "dtype": "U8", "shape": [2**30], "data_offsets": [end, end + 2**30],
+        }  # fmt: skip
+        text = json.dumps(header).encode()
+        path.write_bytes(len(text).to_bytes(8, "little") + text)
+        size = 8 + len(text) + end + 2**30
+    with path.open("r+b") as file:
+        file.truncate(size)
+    again = RunFolder.open(run.path)
+    refused(lambda: again.load_weights(EXPECTED), f"it must have 1 to .* received {size:,}")
+    # with room for it in the file, the names and shapes decide
+    wider = {**EXPECTED, "007 more": ((2**31,), "uint8")}
+    refused(lambda: again.load_weights(wider), r"lacks the array '007 more'|must be 'U8' \[21474")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -86,7 +86,10 @@ BAD_WEIGHTS = {
     "data cut off": (_weights(_TABLE, bytes(31)), "bytes, received"),
     "data after the end": (_weights(_TABLE, bytes(33)), "bytes, received"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(500), "it is an HDF5 file, not safetensors"),
-    "gzip": (gzip.compress(_weights(_TABLE), mtime=1_700_000_000), "it is gzip data, not safetensors"),
+    "gzip": (
+        gzip.compress(_weights(_TABLE), mtime=1_700_000_000),
+        "it is gzip data, not safetensors",
+    ),
     "zeros": (bytes(1000), "header must have 2"),
 }
 

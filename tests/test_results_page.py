@@ -92,7 +92,7 @@ def test_languages_have_the_same_texts_with_the_same_values():
             for text in (english[key], korean[key])
         ]
         assert fields[0] == fields[1], key
-        is_name = key in ("metric.mase", "data.sha256", "by_tag.f1")
+        is_name = key in ("metric.mae", "metric.rmse", "metric.mase", "data.sha256", "by_tag.f1")
         assert is_name or re.search("[가-힣×~]", korean[key]), key
         # 은/는, 이/가, 을/를, 로/으로 depend on how the value before them is read
         assert not re.search(r"(?<!measure)\}(은|는|이|가|을|를|과|와|로|으로)\b", korean[key]), key
@@ -139,6 +139,100 @@ def test_first_line_says_whether_the_network_wins(accuracy, interval, begins, na
     assert f"{accuracy:.4f} (95\u00a0% interval {interval[0]:.4f} to {interval[1]:.4f})" in line
     assert "0.8800 (95\u00a0% interval 0.8750 to 0.8850)" in line
     assert "worse" not in line
+
+
+def against(*rivals: tuple[float, float, dict[str, Any]]) -> dict[str, Any]:
+    """A network of accuracy 0.9 and baselines: accuracy, half its interval, and difference."""
+    return {
+        "metrics": {"accuracy": 0.9},
+        "intervals": {"accuracy": [0.88, 0.92]},
+        "baselines": [
+            {
+                "name": f"rival {n}",
+                "metrics": {"accuracy": accuracy},
+                "intervals": {"accuracy": [accuracy - half, accuracy + half]},
+                "difference": {"accuracy": found} if found else {},
+            }
+            for n, (accuracy, half, found) in enumerate(rivals)
+        ],
+    }
+
+
+def mcnemar(value: float, p: float, low: float, high: float) -> dict[str, Any]:
+    return {"value": value, "interval": [low, high], "p": p, "test": "McNemar"}
+
+
+def by_draws(value: float, p: float, low: float, high: float) -> dict[str, Any]:
+    return {"value": value, "interval": [low, high], "p": p, "test": "permutation"}
+
+
+BEATS, DOUBTS = "The network beats every baseline", "The network does not clearly beat every"
+BEHIND = "The network does not beat every baseline"
+
+
+@pytest.mark.parametrize(
+    ("rivals", "begins", "holds"),
+    [
+        # the intervals overlap, and the paired test decides all the same
+        ([(0.89, 0.02, mcnemar(0.01, 0.003, 0.004, 0.016))], BEATS, "P\u00a00.0030"),
+        ([(0.89, 0.02, mcnemar(0.01, 0.06, 0.001, 0.02))], DOUBTS, "rival 0, but the difference"),
+        # they do not, and it does not
+        ([(0.85, 0.01, mcnemar(0.05, 0.2, -0.02, 0.12))], DOUBTS, "within chance"),
+        ([(0.91, 0.02, mcnemar(-0.01, 0.001, -0.02, -0.005))], BEHIND, "rival 0 reaches 0.9100"),
+        ([(0.91, 0.02, mcnemar(-0.01, 0.4, -0.03, 0.01))], BEHIND, "difference is within chance"),
+        # without McNemar's test the paired interval decides
+        ([(0.89, 0.02, by_draws(0.01, 0.06, 0.001, 0.02))], BEATS, "+0.0010 to +0.0200"),
+        ([(0.89, 0.02, by_draws(0.01, 0.04, -0.001, 0.02))], DOUBTS, "-0.0010 to +0.0200"),
+        # not the best of them, but one that is not clearly beaten
+        ([(0.89, 0.0, mcnemar(0.01, 0.01, 0.004, 0.016)),
+          (0.88, 0.0, mcnemar(0.02, 0.3, -0.02, 0.05))], DOUBTS, "0.8800"),
+        # of a baseline that answers as the network does
+        ([(0.9, 0.02, mcnemar(0.0, 1.0, 0.0, 0.0))], BEHIND, "is 0.0000 (95"),
+        ([(0.89, 0.02, {})], DOUBTS, "The two intervals overlap."),
+        ([(0.89, 0.02, {"value": None, "interval": [None, 0.1], "p": 1.0})], DOUBTS, "overlap."),
+    ],
+)  # fmt: skip
+def test_first_line_speaks_from_the_paired_test(rivals, begins, holds):
+    line = verdict(against(*rivals), ENGLISH)
+    assert line.startswith(begins)
+    assert holds in line
+
+
+def test_a_forecast_is_not_called_chance_for_intervals_that_overlap():
+    """As of hourly pollution: a skill of 0.147, surely above 0, and errors of wide intervals."""
+    results = {
+        "task": "forecast",
+        "metrics": {"mae": 12.795, "skill": 0.147},
+        "intervals": {"mae": [11.1, 14.6], "skill": [0.113, 0.181]},
+        "baselines": [{"name": "naive", "metrics": {"mae": 15.0},
+                       "intervals": {"mae": [12.9, 17.3]},
+                       "difference": {"mae": by_draws(-2.2, 0.001, -2.9, -1.6)}}],
+    }  # fmt: skip
+    line = verdict(results, ENGLISH)
+    assert line.startswith(BEATS)
+    assert "network minus baseline is -2.200 (95\u00a0% interval -2.900 to -1.600" in line
+    assert "앞섰습니다" in verdict(results, Words("ko"))
+    assert "interval 0.1130 to 0.1810; 1 is perfect" in said(render_results(results))
+    # the interval of the skill is enough, and has the last word
+    del results["baselines"][0]["difference"]
+    assert verdict(results, ENGLISH).startswith(BEATS)
+    assert "overlap" not in verdict(results, ENGLISH)
+    results["intervals"]["skill"] = [-0.01, 0.3]
+    assert verdict(results, ENGLISH).startswith(DOUBTS)
+    # but not over a baseline that it is not measured against
+    results["intervals"]["skill"] = [0.113, 0.181]
+    other = {"name": "drift", "metrics": {"mae": 14.0}, "intervals": {"mae": [12.5, 15.5]}}
+    results["baselines"].append(other)
+    assert "14.00" in verdict(results, ENGLISH)
+    assert verdict(results, ENGLISH).startswith(DOUBTS)
+
+
+def test_the_page_has_the_differences_of_all_baselines(pages):
+    words = said(pages["classify", "en"])
+    assert "n-gram logistic regression +0.0085 +0.0048 ~ +0.0122 5.1e-06" in words
+    assert "the differences below tell" in words
+    assert "the differences below tell" not in said(pages["regress", "en"])
+    assert "-14.10 ~ -5.200" in said(pages["forecast", "ko"])
 
 
 def test_first_line_of_an_error_takes_the_smaller_one_as_better():

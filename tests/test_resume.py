@@ -281,7 +281,7 @@ def test_a_damaged_state_is_refused(stopped, tmp_path, length):
     (tmp_path / name).write_bytes(content[:length])
     with pytest.raises(DataError, match=r"training\.safetensors .* damaged") as caught:
         run(tmp_path)
-    assert "remove" in caught.value.hint
+    assert "`sunhwan train` it anew" in caught.value.hint
 
 
 def test_arrays_of_each_shape_and_type_come_back(tmp_path):

@@ -187,6 +187,37 @@ def test_a_run_is_not_written_over_unasked(tmp_path: Path) -> None:
     assert RunFolder.open(new.path).task == "tag"
 
 
+def test_whether_a_folder_is_free_is_seen_without_touching_it(tmp_path: Path) -> None:
+    RunFolder.check_free(tmp_path / "new" / "deep")
+    RunFolder.check_free(tmp_path)
+    assert not os.listdir(tmp_path)
+    run = _filled(tmp_path / "run")
+    RunFolder.check_free(run.path)
+    run.finish()
+    before = sorted(os.listdir(run.path))
+    with pytest.raises(UsageError, match=r"already holds a run \(classify, finished\)"):
+        RunFolder.check_free(run.path)
+    RunFolder.check_free(run.path, overwrite=True)
+    assert sorted(os.listdir(run.path)) == before
+    with pytest.raises(UsageError, match="not a run: it holds 'run'"):
+        RunFolder.check_free(tmp_path, overwrite=True)
+    for path in (run.path / "run.json", run.path / "run.json" / "deeper"):
+        with pytest.raises(UsageError, match="cannot be made into a run"):
+            RunFolder.check_free(path)
+
+
+@pytest.mark.parametrize("task", ["classify", "forecast"])
+def test_a_run_that_is_there_is_told_of_before_data_are_read(tmp_path: Path, task: str) -> None:
+    from sunhwan.tasks import running
+    from sunhwan.tasks.config import make_options
+
+    run = _filled(tmp_path / "run")
+    run.finish()
+    data = running.Data((str(tmp_path / "none.csv"),))  # to be missed by whoever reads it
+    with pytest.raises(UsageError, match="already holds a run"):
+        running.start(make_options({"task": task}), data, run.path)
+
+
 def test_a_folder_of_other_things_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_text("mine")
     with pytest.raises(UsageError, match=r"not a run: it holds 'weights\.safetensors'"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -243,8 +244,33 @@ def test_damaged_files_are_refused(tmp_path, name, content) -> None:
         read_series(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["bomb.csv.gz", "bomb.csv", "bomb.parquet.gz", "bomb.jsonl.gz"])
+def test_gzip_data_that_grows_out_of_all_proportion_is_refused(tmp_path, name) -> None:
+    """As where rows are read; a gigabyte of zeros in a megabyte."""
+    block = gzip.compress(bytes(2**24), mtime=0)
+    (tmp_path / name).write_bytes(block * 64)
+    start = time.process_time()
+    with pytest.raises(DataError, match=r"bomb\..* grows more than 200 times") as caught:
+        read_series(tmp_path / name)
+    assert time.process_time() - start < 5
+    assert "gzip -d" in str(caught.value.hint)
+
+
+def test_a_long_file_in_gzip_is_read(tmp_path) -> None:
+    days = np.datetime64("1000-01-01") + np.arange(9999)
+    rows = "".join(f"{day},{n % 7}\n" for n, day in enumerate(days))
+    (tmp_path / "long.csv.gz").write_bytes(gzip.compress(f"day,y\n{rows}".encode(), mtime=0))
+    assert len(_values(tmp_path / "long.csv.gz")) == 9999
+
+
+def test_a_pipe_is_not_waited_for(tmp_path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="a pipe or device"):
+        read_series(tmp_path / "pipe.csv")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path) -> None:
-    with pytest.raises(DataError, match=r"nothing\.csv cannot be read as a table: No such"):
+    with pytest.raises(DataError, match=r"nothing\.csv: expected a file, but there is none"):
         read_series(tmp_path / "nothing.csv")
 
 

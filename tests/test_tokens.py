@@ -293,11 +293,11 @@ def test_unknown_characters_count_each_in_sub_words():
     assert "40.00% of 5 sub-words" in bpe.describe(["鬱 鬱 영화"])[1]
 
 
-def test_the_guessed_length_covers_nearly_all_texts_up_to_500():
+def test_the_guessed_length_covers_nearly_all_texts_up_to_1000():
     words = Words().fit(["a"])
     texts = ["a " * length for length in range(1, 201)]
     assert words.guess_max_length(texts) == 199
-    assert words.guess_max_length([*texts, *["a " * 600] * 50]) == 500
+    assert words.guess_max_length([*texts, *["a " * 1100] * 50]) == 1000
     assert words.guess_max_length([]) == words.guess_max_length([""]) == 1
 
 

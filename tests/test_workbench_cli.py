@@ -92,11 +92,11 @@ def test_train_shows_the_network_beside_its_baselines(trained) -> None:
     run, result = trained
     assert "95%" in result.stdout.splitlines()[0]
     assert "신경망" in result.stdout
-    assert f"report: {run / 'report.html'}" in result.stdout
-    assert f"next:   sunhwan predict {run}" in result.stdout
-    assert "text: review" in result.stderr
+    assert f"보고서: {run / 'report.html'}" in result.stdout
+    assert f"다음:   sunhwan predict {run}" in result.stdout
+    assert "텍스트: review" in result.stderr
     assert "epoch 4/4" in result.stderr
-    assert "rows dropped: 1" in result.stderr
+    assert "제외한 행: 1개" in result.stderr
     assert '<html lang="ko"' in (run / "report.html").read_text(encoding="utf-8")
     results = RunFolder.open(run).read("results.json")
     assert results["metrics"]["accuracy"] > 0.9
@@ -171,12 +171,13 @@ def test_evaluate_writes_one_object(home: Path, trained) -> None:
     assert figures["accuracy"] == results["metrics"]["accuracy"]
     assert figures["log_loss"] == pytest.approx(results["metrics"]["log_loss"], rel=1e-6)
     assert figures["intervals"]["accuracy"] == results["intervals"]["accuracy"]
-    assert "test.csv, line 32: `review` is empty" in result.stderr
+    assert "test.csv, 32번째 줄: ‘review’ 열이 비어 있습니다." in result.stderr
 
 
 def test_evaluate_shows_a_table(home: Path, trained) -> None:
-    result = invoke("evaluate", trained[0], home / "test.csv")
-    assert "30 rows" in result.stdout.splitlines()[0]
+    result = invoke("evaluate", trained[0], home / "test.csv", "--lang", "en")
+    assert "test.csv, line 32: `review` is empty" in result.stderr
+    assert "30 rows" in "".join(result.stdout.splitlines()[:3])
     assert "accuracy" in result.stdout
 
 
@@ -306,7 +307,7 @@ def test_a_stopped_run_goes_on_and_can_be_compared(home: Path, trained) -> None:
 
     compared = invoke("compare", trained[0], home / "other")
     assert compared.exit_code == 0
-    assert "30 rows" in compared.stdout
+    assert "행 30개" in compared.stdout
     assert f"{home / 'other'}" in compared.stdout.splitlines()[-1]
     figures = json.loads(invoke("compare", trained[0], home / "other", "--json").stdout)
     assert figures["comparisons"][0]["rows"] == 30

@@ -28,6 +28,7 @@ _HOMES = {
     "datasets": "sunhwan.data.datasets",
     "engine": "sunhwan.engine",
     "explain": "sunhwan.layers",
+    "export": "sunhwan.tasks.exporting",
     "layers": "sunhwan.layers",
     "keras": "sunhwan.keras",
     "load": "sunhwan.tasks.estimators",

@@ -16,12 +16,14 @@ from sunhwan.cli.bench import bench
 from sunhwan.cli.check import check
 from sunhwan.cli.compare import compare
 from sunhwan.cli.evaluate import evaluate
+from sunhwan.cli.export import export
 from sunhwan.cli.predict import predict
 from sunhwan.cli.report import report
 from sunhwan.cli.reproduce import reproduce
 from sunhwan.cli.resume import resume
 from sunhwan.cli.train import train
 from sunhwan.cli.train_options import TrainCommand
+from sunhwan.cli.tune import tune
 from sunhwan.errors import SunhwanError
 
 _STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -72,7 +74,8 @@ def _options(
 
 
 app.command(cls=TrainCommand)(train)
-for _verb in (resume, evaluate, predict, compare, report):
+app.command(cls=TrainCommand)(tune)
+for _verb in (resume, evaluate, predict, compare, report, export):
     app.command()(_verb)
 app.command()(check)
 app.command()(reproduce)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sunhwan.cli.outcome import note_rejected, show_table
+from sunhwan.cli.outcome import language_of, note_rejected, show_table
+
+if TYPE_CHECKING:
+    from sunhwan.runs.wording import Words
 
 
 def evaluate(
@@ -18,16 +21,22 @@ def evaluate(
     json: Annotated[
         bool, typer.Option("--json", help="Write one JSON object of figures and nothing else.")
     ] = False,
+    lang: Annotated[
+        str | None,
+        typer.Option(metavar="en|ko", help="Language; else that of the run."),
+    ] = None,
 ) -> None:
     """Judge a run on other data that holds the answers."""
+    from sunhwan.runs.wording import Words
     from sunhwan.tasks import running
 
+    words = Words(language_of(run, lang))
     found = running.evaluate(run, data)
-    note_rejected(found["rejected"])
+    note_rejected(found["rejected"], words.language)
     if json:
         _show_json(found)
         return
-    _show(found)
+    _show(found, words)
 
 
 def _show_json(found: dict[str, Any]) -> None:
@@ -42,13 +51,12 @@ def _show_json(found: dict[str, Any]) -> None:
     typer.echo(dumps(figures, ensure_ascii=False, allow_nan=False))
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], words: Words) -> None:
     from sunhwan.runs.numbers import NOTHING, metric_text
-    from sunhwan.runs.wording import Words
 
-    words = Words("en")
     rows = []
     for key, value in found["metrics"].items():
         ends = [metric_text(key, end) for end in found["intervals"].get(key) or ()]
         rows.append([words.name("metric", key), metric_text(key, value), "–".join(ends) or NOTHING])
-    show_table([f"{found['rows']:,} rows", "", "95 % interval"], rows)
+    count = words("terminal.rows", count=f"{found['rows']:,}")
+    show_table([count, "", words("baselines.interval")], rows)

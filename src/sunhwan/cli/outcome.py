@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,34 @@ def note(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def note_rejected(rejected: Sequence[dict[str, str]]) -> None:
+def speaker(language: str) -> Callable[[str], None]:
+    """What shows the notes of a run in a language."""
+    from sunhwan.runs.sentences import translated
+
+    return lambda line: note(translated(line, language))
+
+
+def language_of(run: Path, given: str | None = None) -> str:
+    """The language to speak of a run in: the one given, else that of its report."""
+    from sunhwan.runs.folder import RunFolder
+
+    if given is not None:
+        return given
+    found = RunFolder.open(run)
+    data = found.read("config.json").get("data") if found.has("config.json") else None
+    return str(data.get("lang", "en")) if isinstance(data, dict) else "en"
+
+
+def note_rejected(rejected: Sequence[dict[str, str]], language: str) -> None:
     """Name the rows that were left out, and say how many there were."""
+    from sunhwan.runs.sentences import translated
+
+    say = speaker(language)
     for row in rejected:
-        note(f"{row['place']}: {row['reason']}")
+        place = translated(row["place"], language, "place")
+        note(f"{place}: {translated(row['reason'], language)}")
     if rejected:
-        note(f"rows left out: {len(rejected):,}")
+        say(f"rows left out: {len(rejected):,}")
 
 
 def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -37,9 +59,10 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(head):
         # in a narrow terminal only the names are broken, never a figure
-        table.add_column(
-            name, justify="right" if place else "left", no_wrap=place > 0, overflow="fold"
-        )
+        if place:
+            table.add_column("\n".join(name.rsplit(" ", 1)), justify="right", no_wrap=True)
+        else:
+            table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(highlight=False).print(table)
@@ -65,8 +88,8 @@ def show_outcome(run: RunFolder) -> None:
     table = results_comparison.table(results, words)
     show_table(table.head, table.rows)
     typer.echo(f"\n{results_comparison.verdict(results, words)}\n")
-    typer.echo(f"report: {run.path / 'report.html'}")
-    typer.echo(f"next:   {_next(run.path, data)}")
+    typer.echo(words("terminal.report", path=run.path / "report.html"))
+    typer.echo(words("terminal.next", command=_next(run.path, data)))
 
 
 def _next(path: Path, data: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sunhwan.cli.outcome import language_of
+
 
 def report(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
@@ -19,6 +21,4 @@ def report(
     from sunhwan.runs.folder import RunFolder
     from sunhwan.tasks import running
 
-    found = RunFolder.open(run)
-    data = found.read("config.json").get("data") or {}
-    typer.echo(running.report(found, lang or data.get("lang", "en")))
+    typer.echo(running.report(RunFolder.open(run), language_of(run, lang)))

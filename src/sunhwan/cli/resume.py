@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sunhwan.cli.outcome import note, resumable, show_outcome
+from sunhwan.cli.outcome import language_of, resumable, show_outcome, speaker
 
 
 def resume(
@@ -18,4 +18,5 @@ def resume(
     from sunhwan.tasks import running
 
     with resumable(run):
-        show_outcome(running.resume(run, progress=choose(), say=note))
+        say = speaker(language_of(run))
+        show_outcome(running.resume(run, progress=choose(), say=say))

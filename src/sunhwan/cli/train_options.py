@@ -1,11 +1,13 @@
-"""The options of `sunhwan train` that are those of a run: made from their one list.
+"""What `sunhwan train` and `sunhwan tune` both take: the task, the data, the options of a run.
 
-That is the fields of `Config`, and of `ForecastConfig` those that it has besides.
+The options of a run are made from their one list: the fields of `Config`, and of `ForecastConfig`
+those that it has besides.
 """
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -15,6 +17,62 @@ from typer.core import TyperCommand
 from sunhwan.errors import UsageError
 
 _KINDS = {int: "N", float: "X", str: "NAME", bool: ""}
+
+
+def _column(what: str) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(metavar="COLUMN", help=what)
+    return found
+
+
+Task = Annotated[str, typer.Argument(metavar="TASK", help="classify, regress, tag or forecast.")]
+DataPaths = Annotated[
+    list[str],
+    typer.Argument(metavar="DATA", help="Tables, CoNLL-U files, or one folder or zip archive."),
+]
+TestData = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH", help="Data to judge by; else a part is held out."),
+]
+Text = Annotated[str | None, _column("Of the texts, or of the tokens to tag.")]
+Label = Annotated[str | None, _column("Of the labels.")]
+Target = Annotated[str | None, _column("Of the numbers to answer.")]
+Id = Annotated[str | None, _column("Tells sequences apart where a row is a step.")]
+Group = Annotated[str | None, _column("Rows that must stay together, as of a speaker.")]
+Time = Annotated[str | None, _column("Orders the steps; also several with commas.")]
+Series = Annotated[str | None, _column("Tells series apart, to forecast.")]
+Covariates = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Columns that help to forecast.")
+]
+Features = Annotated[str | None, typer.Option(metavar="A,B,...", help="Columns of numbers.")]
+Pattern = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="Of file names, such as {label}_{group}_{n}.")
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Options in YAML or JSON; those given here win."),
+]
+_ROLES = ("text", "label", "target", "id", "group", "time", "features", "pattern", "series",
+          "covariates")  # fmt: skip
+
+
+def columns_of(ctx: typer.Context) -> dict[str, str]:
+    """What was said of the columns, by role."""
+    return {role: ctx.params[role] for role in _ROLES if ctx.params[role] is not None}
+
+
+def options_of(ctx: typer.Context, task: str, config: Path | None) -> Any:
+    """The options of a run: those of a file, and before them those that were given.
+
+    Raises
+    ------
+    UsageError, DataError
+        As of `sunhwan.tasks.config.read_options` and `make_options`.
+    """
+    from sunhwan.tasks.config import TASKS, make_options, read_options
+
+    known = task if task in TASKS else "classify"
+    kept = {} if config is None else read_options(config, known)
+    return make_options({**kept, **ctx.obj, "task": task})
 
 
 class TrainCommand(TyperCommand):

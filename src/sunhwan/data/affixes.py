@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.drawing import draw_part
 from sunhwan.errors import DataError
 
 _UNKNOWN, _FIRST = 1, 2
@@ -54,6 +55,7 @@ class Affixes:
         self.vocabulary_size, self.min_count = vocabulary_size, min_count
         self.max_length = max_length
         self._ids: list[dict[str, int]] = [{} for _ in PARTS]
+        self._learnt_from = (0, 0)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -66,12 +68,14 @@ class Affixes:
         return self.columns[0]
 
     def fit(self, inputs: Sequence[Sequence[str]]) -> Self:
-        """Learn the parts of training tokens; returns itself."""
+        """Learn the parts of training tokens, of very many of a random part; returns itself."""
         counts: list[Counter[str]] = [Counter() for _ in PARTS]
-        for tokens in inputs:
+        part = draw_part(inputs)
+        self._learnt_from = (len(part), len(inputs))
+        for tokens in part:
             for token in tokens:
-                for count, part in zip(counts, _parts(token), strict=True):
-                    count[part] += 1
+                for count, piece in zip(counts, _parts(token), strict=True):
+                    count[piece] += 1
         for column, count in enumerate(counts):
             # by count, then by letters, so that the order of the data does not matter
             kept = sorted((-n, part) for part, n in count.items() if n >= self.min_count)
@@ -94,11 +98,16 @@ class Affixes:
 
     def describe(self, inputs: Sequence[Sequence[str]]) -> list[str]:
         """Lines on the vocabulary and the words that are not in it."""
-        words = [unicodedata.normalize("NFC", token) for tokens in inputs for token in tokens]
-        unknown = sum(word not in self._ids[0] for word in words) / max(len(words), 1)
+        count = unknown = 0
+        for tokens in inputs:
+            count += len(tokens)
+            words = (unicodedata.normalize("NFC", token) for token in tokens)
+            unknown += sum(word not in self._ids[0] for word in words)
+        part, total = self._learnt_from
+        learnt = f", learnt from {part:,} of {total:,} sequences" if part < total else ""
         return [
-            f"words: {self.columns[0] - _FIRST:,}, each with {len(PARTS) - 1} parts",
-            f"{unknown:.2%} of {len(words):,} words are not among them",
+            f"words: {self.columns[0] - _FIRST:,}, each with {len(PARTS) - 1} parts{learnt}",
+            f"{unknown / max(count, 1):.2%} of {count:,} words are not among them",
         ]
 
     def config(self) -> dict[str, Any]:

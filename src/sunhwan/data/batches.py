@@ -12,15 +12,16 @@ as ``mask=``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.batch_parts import check_steps, row_answers, step_answers, weights_of
 from sunhwan.data.buckets import MOST, bucket_lengths
-from sunhwan.data.padding import Ragged
 from sunhwan.errors import DataError, ShapeError, UsageError
 
 
@@ -40,8 +41,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     Parameters
     ----------
     inputs
-        N sequences, all ``int32[T]`` (ids from 1 up), all ``int32[T, K]`` (several ids a step) or
-        all ``float32[T, D]``; T at least 1.
+        N sequences, in memory or on disk: all ``int32[T]`` (ids from 1 up), all ``int32[T, K]``
+        (several ids a step) or all ``float32[T, D]``; T at least 1.
     targets
         One answer each, or None to predict: whole numbers (classes), numbers, ``float32[K]``; with
         `per_step`, ``[T]`` whole numbers or numbers, or ``float32[T, K]``.
@@ -94,13 +95,18 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             raise DataError("there must be at least one row to make batches of, received none")
         self.batch_size, self.seed, self.per_step = batch_size, seed, per_step
         self.epoch = 0
-        self._inputs = Ragged.from_rows(inputs)
-        self._check_inputs()
-        self._is_ids = self._inputs.flat.ndim == 1
-        self._targets = None if targets is None else self._answers(targets)
-        self._weights = self._answer_weights(sample_weights)
+        self._inputs = inputs
         #: ``int64[N]``: the number of steps of each row
-        self.lengths = self._inputs.lengths
+        self.lengths = check_steps(inputs)
+        self._targets: Any = None
+        if targets is not None:
+            self._check_count("targets", targets)
+            self._targets = (
+                step_answers(targets, self.lengths) if per_step else row_answers(targets)
+            )
+        if sample_weights is not None:
+            self._check_count("sample_weights", sample_weights)
+        self._weights = weights_of(sample_weights, self.lengths, per_step)
         #: the lengths that rows are padded to, shortest first
         self.buckets = bucket_lengths(self.lengths, batch_size, buckets)
         bucket = np.searchsorted(self.buckets, self.lengths)
@@ -123,7 +129,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     @property
     def weight(self) -> float:
         """Sum of all sample weights of an epoch; without any, the number of rows (or steps)."""
-        return float(self._weights.sum(dtype=np.float64))
+        if not isinstance(self._weights, np.ndarray):
+            return math.fsum(float(row.sum(dtype=np.float64)) for row in self._weights)
+        weights = self._weights.astype(np.float64)
+        return float((weights * self.lengths if self.per_step else weights).sum())
 
     def __len__(self) -> int:
         """Return the number of batches, the same in each epoch."""
@@ -143,16 +152,19 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         """
         batch = self._plan[index]
         mask = np.arange(batch.steps) < self.lengths[batch.rows, None]
-        places = self._inputs.offsets[batch.rows, None] + np.arange(batch.steps)
-        places = np.where(mask, places, 0)
-        padded = _pick(self._inputs.flat, places, mask)
-        x = padded if self._is_ids else (padded, mask)
+        padded = _padded(self._inputs, batch)
+        x = padded if padded.ndim == 2 else (padded, mask)
         if self._targets is None:
             return (x,)
-        if self.per_step:
-            y, weights = _pick(self._targets, places, mask), _pick(self._weights, places, mask)
+        weights: Any = self._weights
+        if isinstance(weights, np.ndarray):
+            weights = weights[batch.rows]
+            weights = np.where(mask, weights[:, None], np.float32(0)) if self.per_step else weights
         else:
-            y, weights = self._targets[batch.rows], self._weights[batch.rows]
+            weights = _padded(weights, batch)
+        y = _padded(self._targets, batch) if self.per_step else self._targets[batch.rows]
+        # a column, so that nothing broadcasts [B, T] against [B, T, 1]
+        y = y[..., None] if y.shape == mask.shape and y.dtype == np.float32 else y
         weights[batch.live :] = 0
         return x, y, weights
 
@@ -165,7 +177,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         """Turn to the next epoch; Keras calls this."""
         self.start(self.epoch + 1)
 
-    def restore(self, outputs: Sequence[NDArray[Any]]) -> NDArray[Any] | list[NDArray[Any]]:
+    def restore(self, outputs: Iterable[NDArray[Any]]) -> NDArray[Any] | list[NDArray[Any]]:
         """The network's answers in the order of the rows, without padding.
 
         Parameters
@@ -186,13 +198,25 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         """
         if self.seed is not None:
             raise UsageError("only batches without a `seed` keep an order that can be restored")
-        if len(outputs) != len(self):
-            raise UsageError(f"there must be {len(self)} outputs, received {len(outputs)}")
-        answers: list[Any] = [None] * len(self.lengths)
-        for batch, output in zip(self._plan, outputs, strict=True):
-            for row, answer in zip(batch.rows[: batch.live], np.asarray(output), strict=False):
-                answers[row] = answer[: self.lengths[row]] if self.per_step else answer
-        return answers if self.per_step else np.stack(answers)
+        answers: Any = [None] * len(self.lengths) if self.per_step else None
+        count = 0
+        for count, output in enumerate(outputs, 1):
+            if count > len(self):
+                continue
+            batch, values = self._plan[count - 1], np.asarray(output)
+            rows = batch.rows[: batch.live]
+            if self.per_step:
+                for row, answer in zip(rows.tolist(), values, strict=False):
+                    # a copy, so that the padding does not stay in memory
+                    answers[row] = answer[: self.lengths[row]].copy()
+                continue
+            if answers is None:
+                answers = np.empty((len(self.lengths), *values.shape[1:]), values.dtype)
+            answers[rows] = values[: batch.live]
+        if count != len(self):
+            raise UsageError(f"there must be {len(self)} outputs, received {count}")
+        found: NDArray[Any] | list[NDArray[Any]] = answers
+        return found
 
     def _plan_epoch(self) -> list[_Batch]:
         """The batches of an epoch: rows shuffled in their bucket, then batches among each other."""
@@ -207,34 +231,6 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
                 plan.append(_Batch(steps, np.resize(chosen, self.batch_size), len(chosen)))
         return plan if random is None else [plan[place] for place in random.permutation(len(plan))]
 
-    def _answers(self, targets: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-        """One answer after the other: of each row, or with `per_step` of each step."""
-        self._check_count("targets", targets)
-        flat = self._each_step("targets", targets) if self.per_step else _stack(targets)
-        if flat.dtype.kind in "biu":
-            return flat.astype(np.int32)
-        self._check_finite("targets", flat, self.per_step)
-        flat = flat.astype(np.float32)
-        # a column, so that nothing broadcasts [B] against [B, 1]
-        return flat[:, None] if flat.ndim == 1 else flat
-
-    def _answer_weights(self, weights: Sequence[Any] | NDArray[Any] | None) -> NDArray[Any]:
-        given = np.ones(len(self._inputs)) if weights is None else weights
-        self._check_count("sample_weights", given)
-        if self.per_step:
-            pairs = zip(given, self._inputs.lengths, strict=True)
-            flat = self._each_step(
-                "sample_weights", [np.full(n, w) if np.ndim(w) == 0 else w for w, n in pairs]
-            )
-        else:
-            flat = np.asarray(given)
-        if flat.ndim != 1 or not (np.isfinite(flat) & (flat >= 0)).all() or not flat.any():
-            raise DataError(
-                "`sample_weights` must be finite numbers from 0 up, one for each row or step, "
-                f"and not all 0, received {given!r}"
-            )
-        return flat.astype(np.float32)
-
     def _check_count(self, name: str, values: Sequence[Any] | NDArray[Any]) -> None:
         if len(values) != len(self._inputs):
             raise ShapeError(
@@ -242,73 +238,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
                 f"received {len(values)}"
             )
 
-    def _each_step(self, name: str, values: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-        rows = Ragged.from_rows(values)
-        wrong = np.flatnonzero(rows.lengths != self._inputs.lengths)
-        if len(wrong):
-            row = int(wrong[0])
-            raise ShapeError(
-                f"`{name}` of row {row} must have one entry for each of its "
-                f"{self._inputs.lengths[row]} steps, received {rows.lengths[row]}"
-            )
-        return rows.flat
 
-    def _check_inputs(self) -> None:
-        rows = self._inputs
-        empty = np.flatnonzero(rows.lengths == 0)
-        if len(empty):
-            more = f" and {len(empty) - 1} more" if len(empty) > 1 else ""
-            raise DataError(
-                f"each row must have at least one step, received none in row {empty[0]}{more}"
-            )
-        flat = rows.flat
-        if flat.ndim == 1 and flat.dtype == np.int32:
-            if flat.min() < 1:
-                place = int(flat.argmin())
-                raise DataError(
-                    f"ids must be at least 1, as 0 is padding, received {flat[place]} "
-                    f"in {self._where(place)}"
-                )
-        elif flat.ndim == 2 and flat.dtype in (np.float32, np.int32):
-            self._check_finite("inputs", flat, True)
-        else:
-            raise ShapeError(
-                "`inputs` must be all int32[T], all int32[T, K] or all float32[T, D], received "
-                f"{flat.dtype} with steps of shape {flat.shape[1:]}"
-            )
-
-    def _check_finite(self, name: str, flat: NDArray[Any], is_steps: bool) -> None:
-        bad = ~np.isfinite(flat)
-        if bad.any():
-            place = int(np.argwhere(bad)[0, 0])
-            where = self._where(place) if is_steps else f"row {place}"
-            raise DataError(f"`{name}` must be finite numbers, received {flat[bad][0]} in {where}")
-
-    def _where(self, place: int) -> str:
-        offsets = self._inputs.offsets
-        row = int(np.searchsorted(offsets, place, side="right")) - 1
-        return f"row {row}, step {place - offsets[row]}"
-
-
-def _pick(flat: NDArray[Any], places: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    picked = flat[places]
-    picked[~mask] = 0
-    return picked
-
-
-def _stack(targets: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
-    """``[N]`` or ``[N, K]``."""
-    shapes = [np.shape(target) for target in targets]
-    for row, shape in enumerate(shapes):
-        if shape != shapes[0]:
-            raise ShapeError(
-                f"`targets` of row {row} must have shape {shapes[0]}, received {shape}"
-            )
-    stacked = np.asarray(targets)
-    if stacked.ndim > 2 or stacked.dtype.kind not in "biuf":
-        raise DataError(
-            "`targets` must be numbers or arrays of rank 1, received "
-            f"{stacked.dtype} of rank {stacked.ndim - 1}",
-            hint="answers for each step need per_step=True",
-        )
-    return stacked
+def _padded(rows: Sequence[NDArray[Any]], batch: _Batch) -> NDArray[Any]:
+    """The rows of a batch, ``[B, T, ...]``, with zeros behind each."""
+    first, *others = (rows[row] for row in batch.rows.tolist())
+    padded = np.zeros((len(batch.rows), batch.steps, *first.shape[1:]), first.dtype)
+    for place, steps in enumerate((first, *others)):
+        padded[place, : len(steps)] = steps
+    return padded

@@ -33,6 +33,8 @@ _NUMBERED = re.compile(r"(.*?)[ _.\-]?(\d+)")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 #: fewer numbered columns than this are no sequence, but may be just "item 1" and "item 2"
 _FEWEST_STEPS = 3
+#: share of the values of a column that may be of another kind than the rest
+_SLIPS = 0.05
 
 
 def fits(name: str, role: str) -> bool:
@@ -96,7 +98,7 @@ class Fact:
 
     @cached_property
     def kind(self) -> Kind:
-        """What every value is; ``none`` where there are none, or of several kinds."""
+        """What the values are; ``none`` where there are none, or of several kinds."""
         lists = [value for value in self.filled if isinstance(value, list)]
         if not lists:
             return "none" if not self.filled else "number" if self._are(to_number) else "text"
@@ -109,7 +111,7 @@ class Fact:
 
     @cached_property
     def dates(self) -> bool:
-        """Whether every value is a date and no plain number."""
+        """Whether the values are dates and no plain numbers."""
         return self.kind == "text" and self._are(to_time)
 
     @cached_property
@@ -121,6 +123,8 @@ class Fact:
     def counts_rows(self) -> bool:
         """Whether each value is one more than the one before."""
         if self.kind != "number" or len(self.filled) < len(self.values) or len(self.values) < 3:
+            return False
+        if not all(_is(to_number, value) for value in self.values):
             return False
         start = to_number(self.values[0], "")
         return all(to_number(v, "") == start + n for n, v in enumerate(self.values))
@@ -137,12 +141,16 @@ class Fact:
         return len(keys) == len(pairs) and len({second for _, second in pairs}) > 1
 
     def _are(self, parse: Any) -> bool:
-        try:
-            for value in self.filled:
-                parse(value, "")
-        except FieldError:
-            return False
-        return True
+        """Whether the values are such, but for a few slips, whose rows are rejected by name."""
+        return sum(not _is(parse, value) for value in self.filled) <= _SLIPS * len(self.filled)
+
+
+def _is(parse: Any, value: Any) -> bool:
+    try:
+        parse(value, "")
+    except FieldError:
+        return False
+    return True
 
 
 def look_at(rows: Sequence[Row]) -> dict[str, Fact]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from sunhwan.data.examples import Examples, Rejected
+from sunhwan.data.examples import Collector, Examples, Rejected
 from sunhwan.data.lines import Line, Source, read_lines
 from sunhwan.data.values import FieldError
 from sunhwan.errors import DataError, UsageError
@@ -67,20 +67,20 @@ def read_conllu(
         raise UsageError(
             f"`column` must be one of {', '.join(get_args(TagColumn))}, received {column!r}"
         )
-    examples = Examples("tokens", [], [], [])
+    collector = Collector("tokens", answers=labelled, per_step=True)
+    rejected: list[Rejected] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
         source = Source.from_path(path, Path(path).name)
         for sentence in _sentences(read_lines(source)):
-            _add(examples, source.name, sentence, column if labelled else None)
-    if not examples.inputs:
+            _add(collector, rejected, source.name, sentence, column if labelled else None)
+    examples = collector.examples(rejected)
+    if not len(examples):
         first = "; ".join(f"{r.place}: {r.reason}" for r in examples.rejected[:1])
         raise DataError(
             f"no sentence of {paths} can be used; {first or 'it holds none'}",
             hint="CoNLL-U has ten columns between tabs and an empty line after each sentence; "
             "tags are in the column upos, or name another",
         )
-    if not labelled:
-        examples.targets = None
     return examples
 
 
@@ -98,26 +98,29 @@ def _sentences(lines: Iterable[Line]) -> Iterator[list[Line]]:
         yield sentence
 
 
-def _add(examples: Examples, name: str, sentence: list[Line], column: str | None) -> None:
+def _add(
+    collector: Collector,
+    rejected: list[Rejected],
+    name: str,
+    sentence: list[Line],
+    column: str | None,
+) -> None:
     words: list[str] = []
     tags: list[str] = []
     for line in sentence:
         try:
             word = _word(line, len(words) + 1, column)
         except FieldError as error:
-            examples.rejected.append(Rejected(f"{name}, line {line.number}", str(error)))
+            rejected.append(Rejected(f"{name}, line {line.number}", str(error)))
             return
         if word is not None:
             words.append(word[0])
             tags.append(word[1])
     if not words:
         place = f"{name}, line {sentence[0].number}"
-        examples.rejected.append(Rejected(place, "a sentence without words"))
+        rejected.append(Rejected(place, "a sentence without words"))
         return
-    examples.inputs.append(words)
-    examples.places.append(f"{name}, line {sentence[0].number}")
-    if examples.targets is not None:
-        examples.targets.append(tags)
+    collector.add(words, tags, f"{name}, line {sentence[0].number}")
 
 
 def _word(line: Line, expected: int, column: str | None) -> tuple[str, str] | None:

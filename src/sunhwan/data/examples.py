@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
+
+from sunhwan.data.spool import Spool, take
 
 #: what a sequence is made of: a text, a list of tokens, numbers ``float32[T, D]``, a sound
 Kind = Literal["text", "tokens", "numbers", "sound"]
@@ -22,7 +25,7 @@ class Rejected:
 
 @dataclass
 class Examples:
-    """Sequences with their answers.
+    """Sequences with their answers; each is a list, or lies on disk (`sunhwan.data.spool`).
 
     Parameters
     ----------
@@ -43,9 +46,9 @@ class Examples:
     """
 
     kind: Kind
-    inputs: list[Any]
-    targets: list[Any] | None
-    places: list[str]
+    inputs: Sequence[Any]
+    targets: Sequence[Any] | None
+    places: Sequence[str]
     groups: list[str] | None = None
     rejected: list[Rejected] = field(default_factory=list)
 
@@ -62,12 +65,66 @@ class Examples:
         """
         return Examples(
             self.kind,
-            [self.inputs[row] for row in rows],
-            None if self.targets is None else [self.targets[row] for row in rows],
-            [self.places[row] for row in rows],
+            take(self.inputs, rows),
+            None if self.targets is None else take(self.targets, rows),
+            take(self.places, rows),
             None if self.groups is None else [self.groups[row] for row in rows],
             self.rejected,
         )
+
+
+class Collector:
+    """Takes examples one at a time, and keeps what is large on disk.
+
+    Parameters
+    ----------
+    kind
+        Of the inputs; recordings are read when they are needed, and so are kept as they are.
+    answers, groups
+        Whether there are any.
+    per_step
+        Whether an answer is a list of labels or float32[T].
+
+    Examples
+    --------
+    >>> collector = Collector("text", answers=True)
+    >>> collector.add("so so", "bad", "a.csv, line 2")
+    >>> collector.examples([]).targets
+    ['bad']
+    """
+
+    def __init__(
+        self, kind: Kind, *, answers: bool, groups: bool = False, per_step: bool = False
+    ) -> None:
+        self._kind = kind
+        self._sounds: list[Any] = []
+        self._inputs: Spool[Any] = Spool()
+        self._places: Spool[str] = Spool()
+        self._targets: list[Any] | None = [] if answers and not per_step else None
+        self._answers: Spool[Any] | None = Spool() if answers and per_step else None
+        self._groups: list[str] | None = [] if groups else None
+
+    def add(self, value: Any, target: Any, place: str, group: str | None = None) -> None:
+        """Put an example behind the others; what is not wanted is left out."""
+        if self._kind == "sound":
+            self._sounds.append(value)
+        else:
+            self._inputs.add(value)
+        self._places.add(place)
+        if self._targets is not None:
+            self._targets.append(target)
+        if self._answers is not None:
+            self._answers.add(target)
+        if self._groups is not None:
+            # one string for all of a group
+            self._groups.append(sys.intern(str(group)))
+
+    def examples(self, rejected: list[Rejected]) -> Examples:
+        """All that were added."""
+        inputs = self._sounds if self._kind == "sound" else self._inputs.items()
+        targets = self._targets if self._answers is None else self._answers.items()
+        places = self._places.items()
+        return Examples(self._kind, inputs, targets, places, self._groups, rejected)
 
 
 class Encoder(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sunhwan.data.archives import Member, Members, open_members
 from sunhwan.data.column_finder import Named
 from sunhwan.data.columns import Columns, Task
-from sunhwan.data.examples import Examples, Rejected
+from sunhwan.data.examples import Collector, Examples, Rejected
 from sunhwan.data.name_patterns import NamePattern, guess_pattern
 from sunhwan.data.sequence_files import SequenceFiles
 from sunhwan.data.table_examples import check_examples, to_examples
@@ -276,10 +276,12 @@ def _answer_in_name(found: Mapping[str, str], task: Task) -> Any:
 def _files(files: Sequence[Member], layout: FolderLayout, root: Path, task: Task) -> Examples:
     """Texts or sounds, one example each."""
     pattern = None if layout.pattern is None else NamePattern(layout.pattern)
-    examples = Examples(
-        "text" if layout.kind == "text" else "sound", [], [] if pattern else None, []
+    collector = Collector(
+        "text" if layout.kind == "text" else "sound",
+        answers=pattern is not None,
+        groups="{group}" in (layout.pattern or ""),
     )
-    groups = []
+    rejected = []
     for member in files:
         try:
             found = pattern.read(member.stem) if pattern else {}
@@ -289,18 +291,10 @@ def _files(files: Sequence[Member], layout: FolderLayout, root: Path, task: Task
             value = _text(member) if layout.kind == "text" else _sound(member, root)
         except (FieldError, DataError) as error:
             reason = error.message if isinstance(error, DataError) else str(error)
-            examples.rejected.append(
-                Rejected(member.place, reason.removeprefix(f"{member.place}: "))
-            )
+            rejected.append(Rejected(member.place, reason.removeprefix(f"{member.place}: ")))
             continue
-        examples.inputs.append(value)
-        examples.places.append(member.place)
-        groups.append(found.get("group"))
-        if examples.targets is not None:
-            examples.targets.append(answer)
-    if groups and groups[0] is not None:
-        examples.groups = [str(group) for group in groups]
-    return examples
+        collector.add(value, answer, member.place, found.get("group"))
+    return collector.examples(rejected)
 
 
 def _text(member: Member) -> str:

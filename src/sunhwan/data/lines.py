@@ -78,11 +78,6 @@ class Source:
             raise DataError(f"{path}: expected a file, received {kind}")
         return cls(str(path) if name is None else name, lambda: path.open("rb"), path)
 
-    @classmethod
-    def from_bytes(cls, content: bytes, name: str) -> Source:
-        """Bytes that are in memory already."""
-        return cls(name, lambda: io.BytesIO(content))
-
 
 class _Expanding(io.RawIOBase):
     """Gzip data as it is expanded, refused once it grows out of all proportion."""
@@ -149,7 +144,8 @@ def read_lines(source: Source) -> Iterator[Line]:
 
     Examples
     --------
-    >>> [line.content for line in read_lines(Source.from_bytes(b"a\r\nb", "tiny.txt"))]
+    >>> source = Source("tiny.txt", lambda: io.BytesIO(b"a\r\nb"))
+    >>> [line.content for line in read_lines(source)]
     ['a', 'b']
     """
     number = 0

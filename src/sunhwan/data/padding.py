@@ -47,7 +47,7 @@ class Ragged:
         ShapeError
             The steps of a row are shaped unlike those of the rows before; names the row.
         """
-        arrays = [_as_array(number, row) for number, row in enumerate(rows)]
+        arrays = [as_array(number, row) for number, row in enumerate(rows)]
         filled = [array for array in arrays if len(array)]
         for number, array in enumerate(arrays):
             if len(array) and array.shape[1:] != filled[0].shape[1:]:
@@ -167,7 +167,14 @@ def pad_sequences(
     return padded
 
 
-def _as_array(number: int, row: Any) -> NDArray[Any]:
+def as_array(number: int, row: Any) -> NDArray[Any]:
+    """Row `number` as an array of numbers of rank 1 or more.
+
+    Raises
+    ------
+    ShapeError, DataError
+        It is none; names the row.
+    """
     try:
         array = np.asarray(row)
     except ValueError as error:

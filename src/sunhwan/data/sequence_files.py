@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,7 +69,7 @@ class SequenceFiles:
         alike: dict[frozenset[str], list[tuple[Member, Rows]]] = {}
         for member in members:
             try:
-                rows = Rows([Source.from_bytes(member.read(), member.place)])
+                rows = Rows([_source(member)])
             except DataError as error:
                 self.rejected.append(
                     Rejected(member.place, error.message.removeprefix(f"{member.place}: "))
@@ -223,6 +224,11 @@ class SequenceFiles:
                     found += [_Candidate(table, key, column, names) for column in others]
                     break
         return found
+
+
+def _source(member: Member) -> Source:
+    """A file that is read anew each time, so that only one is in memory."""
+    return Source(member.place, lambda: io.BytesIO(member.read()))
 
 
 def _ways_to_name(names: Sequence[str]) -> list[dict[str, str]]:

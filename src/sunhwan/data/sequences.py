@@ -112,16 +112,17 @@ class Numbers(NumberEncoder):
             f"feature {column + 1} is always {self.mean[column]:g} in training: it tells nothing"
             for column in np.flatnonzero(self.scale[: self.width] == 0)
         ]
-        arrays = list(self._numbered(inputs, self.width))
+        lost = count = cut = 0
+        for array in self._numbered(inputs, self.width):
+            lost += int(np.isnan(array).sum())
+            count += array.size
+            cut += self.max_length is not None and len(array) > self.max_length
         if self.missing == "carry":
-            lost = sum(int(np.isnan(array).sum()) for array in arrays)
-            count = sum(array.size for array in arrays)
             lines.append(f"{lost:,} of {count:,} numbers are missing: the last known is carried on")
         if self.max_length is not None:
-            cut = sum(len(array) > self.max_length for array in arrays)
             part = "first" if self.keep == "start" else "last"
             lines.append(
-                f"{cut:,} of {len(arrays):,} sequences are cut to their {part} "
+                f"{cut:,} of {len(inputs):,} sequences are cut to their {part} "
                 f"{self.max_length:,} steps"
             )
         return lines

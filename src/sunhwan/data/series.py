@@ -6,12 +6,9 @@ Whatever was guessed, sorted or left out stands in `SeriesSet.notes`.
 from __future__ import annotations
 
 import difflib
-import gzip
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +16,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Rejected
+from sunhwan.data.series_tables import MISSING, PLACE, read_table
 from sunhwan.errors import DataError, UsageError
 
-#: what stands for a value that is not there
-MISSING = ("", "NA", "N/A", "NaN", "nan", "NaT", "null", "NULL", "None")
 #: steps as polars writes them, and as people do
 FREQUENCIES = {"1h": "hourly", "1d": "daily", "1bd": "weekdays", "7d": "weekly", "1mo": "monthly"}
 FREQUENCIES |= {"3mo": "quarterly", "12mo": "yearly", "1i": "rows in order, without times"}
@@ -36,7 +32,7 @@ _TIME = (
 )
 _LOOKS_LIKE_TIME = r"^\d{4}([-/]\d{1,2}|\. ?\d{1,2}\. ?\d{1,2})(\D.*)?$"
 #: names that no column of a file has
-_PLACE, _WHEN, _NAME, _TARGET, _VALUE = "\0place", "\0time", "\0name", "\0target", "\0value"
+_WHEN, _NAME, _TARGET, _VALUE = "\0time", "\0name", "\0target", "\0value"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +127,7 @@ def read_series(
     >>> print(found.notes[-1])
     1 of 4 values are missing in 1 gaps; the longest has 1 steps from 2020-03-01 00:00:00
     """
-    table, notes = _read(data), list[str]()
+    table, notes = read_table(data), list[str]()
     when = _time_columns(table, time)
     taken = [*when, *_named(table, "series", [series] if series else [])]
     targets = _targets(table, target, taken)
@@ -140,9 +136,9 @@ def read_series(
     names = [column.name for column in helpers]
     keys = [series] if series else []
     rows = table.select(
-        *(_PLACE, _WHEN, *keys), *[_as_number(table, name) for name in targets], *helpers
+        *(PLACE, _WHEN, *keys), *[_as_number(table, name) for name in targets], *helpers
     ).unpivot(
-        targets, index=[_PLACE, _WHEN, *keys, *names], variable_name=_TARGET, value_name=_VALUE
+        targets, index=[PLACE, _WHEN, *keys, *names], variable_name=_TARGET, value_name=_VALUE
     )
     keys += [_TARGET] if len(targets) > 1 or not series else []
     rows = rows.with_columns(pl.concat_str(keys, separator=" ", ignore_nulls=True).alias(_NAME))
@@ -159,51 +155,6 @@ def read_series(
         [roles, *notes],
         rejected,
     )
-
-
-def _read(data: Any) -> pl.DataFrame:
-    """The table as texts, and the place of each row in its first column."""
-    listed = [data] if isinstance(data, str | Path) else data
-    try:
-        if isinstance(listed, list | tuple) and all(isinstance(x, str | Path) for x in listed):
-            table = pl.concat([_read_file(Path(path)) for path in listed])
-        elif isinstance(data, list | tuple):
-            table = _placed(pl.from_dicts(data, infer_schema_length=None), "row ", 1)
-        else:
-            names = getattr(data, "columns", data)
-            columns = {str(name): pl.Series(list(data[name])) for name in names}
-            table = _placed(pl.DataFrame(columns), "row ", 1)
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"this cannot be read as one table: {reason}") from error
-    if table.is_empty():
-        raise DataError("a series must have rows, but the table has none")
-    return table
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    kind = path.name.lower().removesuffix(".gz")
-    try:
-        content = path.read_bytes()
-        if path.name.lower().endswith(".gz"):
-            content = gzip.decompress(content)
-        if kind.endswith(".parquet"):
-            return _placed(pl.read_parquet(content), f"{path}, row ", 1)
-        if kind.endswith((".jsonl", ".ndjson")):
-            table = pl.read_ndjson(content, infer_schema_length=None)
-            return _placed(table, f"{path}, line ", 1)
-        mark = max(b",", b"\t", b";", key=content.split(b"\n", 1)[0].count).decode()
-        table = pl.read_csv(content, separator=mark, infer_schema=False)
-        return _placed(table, f"{path}, line ", 2)
-    except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise DataError(f"{path} cannot be read as a table: {reason}") from error
-
-
-def _placed(table: pl.DataFrame, place: str, first: int) -> pl.DataFrame:
-    texts = pl.all().cast(pl.String).str.strip_chars().replace(list(MISSING), [None] * len(MISSING))
-    places = pl.concat_str(pl.lit(place), pl.int_range(first, pl.len() + first))
-    return table.select(places.alias(_PLACE), texts)
 
 
 def _named(table: pl.DataFrame, option: str, names: Sequence[str]) -> list[str]:
@@ -277,10 +228,10 @@ def _with_times(
     wrong = table.filter(~empty & ~(pl.col(_WHEN).dt.year() > 0).fill_null(False))
     if len(wrong):
         raise DataError(
-            f"{wrong[_PLACE][0]}: `{', '.join(when)}` must be a time such as 2024-01, 2024-01-31 "
+            f"{wrong[PLACE][0]}: `{', '.join(when)}` must be a time such as 2024-01, 2024-01-31 "
             f"or 2024-01-31 13:00, received {', '.join(map(str, wrong.select(when).row(0)))!r}"
         )
-    rejected = [Rejected(place, "it has no time") for place in table.filter(empty)[_PLACE]]
+    rejected = [Rejected(place, "it has no time") for place in table.filter(empty)[PLACE]]
     return table.filter(~empty), rejected
 
 
@@ -289,7 +240,7 @@ def _as_number(table: pl.DataFrame, name: str) -> pl.Series:
     wrong = table.filter(table[name].is_not_null() & ~numbers.is_finite().fill_null(False))
     if len(wrong):
         raise DataError(
-            f"{wrong[_PLACE][0]}: `{name}` must be a number, received {wrong[name][0]!r}",
+            f"{wrong[PLACE][0]}: `{name}` must be a number, received {wrong[name][0]!r}",
             hint=f"missing values are left empty, or one of: {', '.join(MISSING[1:])}",
         )
     return numbers
@@ -338,13 +289,13 @@ def _sorted(rows: pl.DataFrame, every: str, notes: list[str]) -> pl.DataFrame:
     late = rows.filter((pl.col(_WHEN).diff().over(_NAME) < pl.duration()).fill_null(False))
     if len(late):
         notes.append(
-            f"the rows are not in the order of time and were sorted; first at {late[_PLACE][0]}"
+            f"the rows are not in the order of time and were sorted; first at {late[PLACE][0]}"
         )
         rows = rows.sort(_WHEN, maintain_order=True)
     twice = rows.filter(rows.select(_NAME, _WHEN).is_duplicated()).sort(_NAME, _WHEN)
     if len(twice):
         raise DataError(
-            f"{' and '.join(twice[_PLACE][:2])}: each time must occur once in a series, but "
+            f"{' and '.join(twice[PLACE][:2])}: each time must occur once in a series, but "
             f"{twice[_WHEN][0]} stands twice in {twice[_NAME][0]!r}",
             hint="name the column that tells series apart with `series`, or keep one of the rows",
         )
@@ -365,7 +316,7 @@ def _on_grid(rows: pl.DataFrame, names: list[str], every: str, notes: list[str])
     astray = inside.join(axis, on=_WHEN, how="anti")
     if len(astray):
         raise DataError(
-            f"{astray[_PLACE][0]}: times must be steps of {every} apart, and "
+            f"{astray[PLACE][0]}: times must be steps of {every} apart, and "
             f"{astray[_WHEN][0]} lies between two steps",
         )
     runs = grid.select(pl.col(_VALUE).is_null().rle()).to_series().struct.unnest()

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.drawing import in_blocks
 from sunhwan.data.padding import Ragged
 from sunhwan.errors import DataError
 
@@ -38,6 +39,8 @@ _WORDS = 100_000
 _LONGEST_WORD = 28
 #: words handed to the library in one call: its results hold far more than the ids
 _BLOCK = 20_000
+#: characters of texts that are split at a time
+_AT_ONCE = 1 << 22
 #: scores below are no logarithm of the share of a piece in any text
 _LOWEST_SCORE = -1000.0
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -89,16 +92,17 @@ class Pieces:
         return Ragged(flat, np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
 
     def ids_of_texts(self, texts: Iterable[str]) -> Iterator[NDArray[np.int32]]:
-        """The ids of each text; a word that occurs again is not split again."""
-        seen: defaultdict[str, int] = defaultdict()
-        seen.default_factory = seen.__len__
-        numbers = Ragged.from_rows(
-            np.array([seen[word] for word in split_at_spaces(text)], np.int64) for text in texts
-        )
-        rows = self.ids_of_words(list(seen)).take(numbers.flat.astype(np.int64))
-        ends = rows.offsets[numbers.offsets]
-        for start, end in pairwise(ends):
-            yield rows.flat[start:end]
+        """The ids of each text; a word that occurs again soon is not split again."""
+        for block in in_blocks(texts, _AT_ONCE):
+            seen: defaultdict[str, int] = defaultdict()
+            seen.default_factory = seen.__len__
+            numbers = Ragged.from_rows(
+                np.array([seen[word] for word in split_at_spaces(text)], np.int64) for text in block
+            )
+            rows = self.ids_of_words(list(seen)).take(numbers.flat.astype(np.int64))
+            for start, end in pairwise(rows.offsets[numbers.offsets]):
+                # a copy, so that no text keeps the whole block in memory
+                yield rows.flat[start:end].copy()
 
 
 def split_at_spaces(text: str) -> list[str]:

@@ -9,12 +9,17 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sunhwan.data.drawing import draw_part
 from sunhwan.data.korean import join_jamo, split_jamo, split_morphemes, split_words, to_nfc
+from sunhwan.data.number_encoder import check_choice, check_number
+from sunhwan.data.spool import Spool
 from sunhwan.data.subwords import ALGORITHMS, SPACE, Pieces, check_pieces, check_tokens
 from sunhwan.errors import DataError, UsageError
 
@@ -25,7 +30,7 @@ UNKNOWN_MARK = "\N{REPLACEMENT CHARACTER}"
 #: the largest vocabulary or length
 _MOST = 1_000_000
 #: `guess_max_length` cuts at most the rest of this share of the texts, but all above this length
-_COVERED, _LONGEST = 0.99, 500
+_COVERED, _LONGEST = 0.99, 1000
 
 
 class TextEncoder:
@@ -65,28 +70,28 @@ class TextEncoder:
         keep: Literal["start", "end"] = "start",
         min_count: int = 1,
     ) -> None:
-        self.vocabulary_size = _whole("vocabulary_size", vocabulary_size, 4)
-        self.max_length = None if max_length is None else _whole("max_length", max_length)
-        if not isinstance(lowercase, bool):
-            raise UsageError(f"`lowercase` must be True or False, received {lowercase!r}")
-        self.lowercase = lowercase
-        if keep not in ("start", "end"):
-            raise UsageError(f"`keep` must be 'start' or 'end', received {keep!r}")
-        self.keep = keep
-        self.min_count = _whole("min_count", min_count)
+        whole = partial(check_number, high=_MOST, whole=True)
+        self.vocabulary_size = whole("vocabulary_size", vocabulary_size, 4)
+        self.max_length = None if max_length is None else whole("max_length", max_length, 1)
+        self.lowercase = check_choice("lowercase", lowercase, (True, False))
+        self.keep = check_choice("keep", keep, ("start", "end"))
+        self.min_count = whole("min_count", min_count, 1)
         self.vocabulary = _FIRST
         self.tokens: list[str] = []
         self._ids: dict[str, int] = {}
+        self._learnt_from = (0, 0)
 
     def fit(self, inputs: Sequence[str]) -> Self:
-        """Learn the tokens of training texts; returns itself.
+        """Learn the tokens of training texts, of very many of a random part; returns itself.
 
         Raises
         ------
         DataError
             No text holds a token that occurs often enough, or one is no text.
         """
-        self._learn(list(self._clean(inputs)))
+        part = draw_part(inputs)
+        self._learn(list(self._clean(part)))
+        self._learnt_from = (len(part), len(inputs))
         if not self.tokens:
             raise DataError(
                 f"expected texts that hold {self.unit}, each at least {self.min_count} times; "
@@ -98,14 +103,14 @@ class TextEncoder:
         """``int32[T]``: the ids of a text; ``[1]`` if it holds no token."""
         return self.encode_all([value])[0]
 
-    def encode_all(self, texts: Iterable[str]) -> list[NDArray[np.int32]]:
+    def encode_all(self, texts: Iterable[str]) -> Sequence[NDArray[np.int32]]:
         """The ids of each text, as `encode` gives them; faster than one by one."""
-        return [self._cut(ids) for ids in self._rows(texts)]
+        return Spool(self._cut(ids) for ids in self._rows(texts)).items()
 
-    def guess_max_length(self, texts: Iterable[str]) -> int:
-        """The number of tokens that 99 % of the texts do not exceed, at most 500."""
-        lengths = [len(ids) for ids in self._rows(texts)]
-        covered = int(np.quantile(lengths, _COVERED, method="higher")) if lengths else 1
+    def guess_max_length(self, texts: Sequence[str]) -> int:
+        """The number of tokens, at most 1,000, that 99 % of the texts, or a part, do not exceed."""
+        lengths = [len(ids) for ids in self._rows(draw_part(texts))] or [1]
+        covered = int(np.quantile(lengths, _COVERED, method="higher"))
         return min(max(covered, 1), _LONGEST)
 
     def decode(self, ids: ArrayLike) -> str:
@@ -128,18 +133,22 @@ class TextEncoder:
 
     def describe(self, inputs: Sequence[str]) -> list[str]:
         """Lines on the vocabulary, unknown tokens in `inputs`, and texts that are cut or empty."""
-        rows = list(self._rows(inputs))
-        texts, count = f"{len(rows):,} texts", sum(map(len, rows))
-        unknown = sum(int((ids == UNKNOWN).sum()) for ids in rows)
+        count = unknown = cut = empty = 0
+        for ids in self._rows(inputs):
+            count, empty = count + len(ids), empty + (not len(ids))
+            unknown += int((ids == UNKNOWN).sum())
+            cut += self.max_length is not None and len(ids) > self.max_length
         lines = [
             f"{self.unit}: vocabulary of {self.vocabulary:,}",
             f"{unknown / max(count, 1):.2%} of {count:,} {self.unit} are not in the vocabulary",
         ]
+        part, total = self._learnt_from
+        lines[0] += f", learnt from {part:,} of {total:,} texts" * (part < total)
+        texts = f"{len(inputs):,} texts"
         if self.max_length is not None:
-            cut = sum(len(ids) > self.max_length for ids in rows) / max(len(rows), 1)
-            part = "first" if self.keep == "start" else "last"
-            lines.append(f"{cut:.2%} of {texts} are cut to their {part} {self.max_length:,}")
-        if empty := sum(not len(ids) for ids in rows):
+            share, end = cut / max(len(inputs), 1), "first" if self.keep == "start" else "last"
+            lines.append(f"{share:.2%} of {texts} are cut to their {end} {self.max_length:,}")
+        if empty:
             lines.append(f"{empty:,} of {texts} hold no {self.unit}")
         return lines
 
@@ -158,19 +167,18 @@ class TextEncoder:
             `config` lacks a part, has a part that is not known, or one of a wrong type or size.
         """
         known = set(cls().config())
+        where = f"configuration of a `{cls.name}` encoder: "
         if not isinstance(config, dict) or set(config) != known:
             received = ", ".join(map(str, config))[:500] if isinstance(config, dict) else config
-            raise DataError(
-                f"configuration of a `{cls.name}` encoder: expected {', '.join(sorted(known))}; "
-                f"received {received!r:.500}"
-            )
+            wanted = ", ".join(sorted(known))
+            raise DataError(f"{where}expected {wanted}; received {received!r:.500}")
         if config["name"] != cls.name:
             raise DataError(f"`name` must be {cls.name!r}, received {config['name']!r:.50}")
         try:
             encoder = cls(**{option: config[option] for option in cls._options})
             encoder._restore(config)
         except (UsageError, DataError) as error:
-            raise DataError(f"configuration of a `{cls.name}` encoder: {error.message}") from error
+            raise DataError(where + error.message) from error
         return encoder
 
     def _split(self, texts: Iterable[str]) -> Iterator[list[str]]:
@@ -181,9 +189,7 @@ class TextEncoder:
         return " ".join(tokens)
 
     def _learn(self, texts: list[str]) -> None:
-        counts: Counter[str] = Counter()
-        for tokens in self._split(texts):
-            counts.update(tokens)
+        counts = Counter(chain.from_iterable(self._split(texts)))
         # of equally frequent tokens, the one seen first
         often = counts.most_common(self.vocabulary_size - _FIRST)
         self._know([token for token, count in often if count >= self.min_count])
@@ -211,9 +217,10 @@ class TextEncoder:
     def _cut(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         if not len(ids):
             return np.array([UNKNOWN], np.int32)
-        if self.max_length is None:
+        if self.max_length is None or len(ids) <= self.max_length:
             return ids
-        return ids[: self.max_length] if self.keep == "start" else ids[-self.max_length :]
+        # a copy, so that the rest does not stay in memory
+        return (ids[: self.max_length] if self.keep == "start" else ids[-self.max_length :]).copy()
 
     def _clean(self, texts: Iterable[str]) -> Iterator[str]:
         if isinstance(texts, str):
@@ -339,9 +346,7 @@ class Subwords(TextEncoder):
         **options: Any,
     ) -> None:
         super().__init__(vocabulary_size, max_length, lowercase, min_count=min_count, **options)
-        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
-            raise UsageError(f"`algorithm` must be 'bpe' or 'unigram', received {algorithm!r}")
-        self.algorithm = algorithm
+        self.algorithm = check_choice("algorithm", algorithm, tuple(ALGORITHMS))
         self._pieces = Pieces([], [], [])
 
     def config(self) -> dict[str, Any]:
@@ -391,9 +396,3 @@ def text_encoder_from_config(config: Mapping[str, Any]) -> TextEncoder:
             f"{', '.join(TEXT_ENCODERS)}; received {name!r:.50}"
         )
     return TEXT_ENCODERS[name].from_config(config)
-
-
-def _whole(name: str, value: Any, low: int = 1) -> int:
-    if type(value) is not int or not low <= value <= _MOST:
-        raise UsageError(f"`{name}` must be a whole number from {low} to {_MOST:,}, not {value!r}")
-    return value

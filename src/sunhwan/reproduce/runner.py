@@ -13,6 +13,7 @@ from sunhwan.reproduce.experiments import PATIENCE, TOLERANCE, Experiment, Varia
 from sunhwan.reproduce.kept import Kept
 from sunhwan.reproduce.material import Material
 from sunhwan.runs.files import write_json, write_text
+from sunhwan.runs.interrupt import heard
 from sunhwan.runs.progress import Progress
 
 #: what `--quick` makes of an experiment: enough to see that everything runs
@@ -51,6 +52,7 @@ class Result:
     report_path: Path
 
 
+@heard(at_once=True)
 def run(
     experiment: str | Experiment,
     seeds: Sequence[int] = (1, 2, 3),
@@ -92,6 +94,8 @@ def run(
         Unknown name, no seeds, a seed twice, or `epochs` below 1.
     TrainingError
         A loss is not finite, or a layer has not the published number of weights.
+    KeyboardInterrupt
+        Ctrl-C was pressed.
     """
     chosen = find(experiment) if isinstance(experiment, str) else experiment
     _check_usage(seeds, epochs)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sunhwan.errors import TrainingError
 from sunhwan.reproduce.experiments import PATIENCE, TOLERANCE, Experiment, Variant
 from sunhwan.reproduce.material import Material
+from sunhwan.runs.interrupt import CtrlC, heard
 from sunhwan.runs.progress import Progress
 from sunhwan.runs.statistics import confusion, one_against_rest, overall
 
@@ -71,18 +72,40 @@ def train(
     ------
     TrainingError
         A loss is not finite; names the experiment, seed, epoch and batch.
+    KeyboardInterrupt
+        Ctrl-C was pressed.
     """
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    model = build(experiment, variant, layers, material)
-    watch = _Watch(experiment.name, seed, progress)
+    with heard(at_once=True) as ctrl_c:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        model = build(experiment, variant, layers, material)
+        watch = _Watch(experiment.name, seed, progress, ctrl_c)
+        start = time.perf_counter()
+        history = _fit(experiment, variant, model, material, epochs, watch)
+        seconds = time.perf_counter() - start
+        record: dict[str, Any] = {"seed": seed}
+        record.update(_judge(experiment, model, material))
+        record.update({k: v[-1] for k, v in history.items() if k.startswith("val_")})
+        record.update(epochs_run=len(history["loss"]), seconds=round(seconds, 2), history=history)
+        _check_record(experiment.name, record)
+    return record
+
+
+def _fit(
+    experiment: Experiment,
+    variant: Variant,
+    model: Any,
+    material: Material,
+    epochs: int,
+    watch: _Watch,
+) -> dict[str, list[float]]:
+    """The figures by epoch."""
     callbacks: list[Any] = [watch]
     if experiment.early_stopping:
         callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE))
     if variant.calm:
         callbacks.append(_calm_down(epochs - variant.calm))
-    start = time.perf_counter()
-    history = model.fit(
+    figures: dict[str, list[float]] = model.fit(
         material.x_train,
         _targets(experiment, material.y_train),
         batch_size=experiment.batch,
@@ -91,13 +114,7 @@ def train(
         callbacks=callbacks,
         verbose=0,
     ).history
-    seconds = time.perf_counter() - start
-    record: dict[str, Any] = {"seed": seed}
-    record.update(_judge(experiment, model, material))
-    record.update({k: v[-1] for k, v in history.items() if k.startswith("val_")})
-    record.update(epochs_run=len(history["loss"]), seconds=round(seconds, 2), history=history)
-    _check_record(experiment.name, record)
-    return record
+    return figures
 
 
 def _calm_down(epoch: int) -> Any:
@@ -108,15 +125,16 @@ def _calm_down(epoch: int) -> Any:
 
 
 class _Watch(keras.callbacks.Callback):
-    """Reports each epoch and stops at a loss that is not finite.
+    """Reports each epoch, and stops at a loss that is not finite or where Ctrl-C was pressed.
 
     The losses of the batches are only collected, and read when the epoch ends: to read one as
     it comes would make every step wait for the device.
     """
 
-    def __init__(self, name: str, seed: int, progress: Progress) -> None:
+    def __init__(self, name: str, seed: int, progress: Progress, ctrl_c: CtrlC) -> None:
         super().__init__()
         self._name, self._seed, self._progress = name, seed, progress
+        self._ctrl_c = ctrl_c
         self._losses: list[Any] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -125,6 +143,10 @@ class _Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._losses.append(logs["loss"])
         self._progress.batch(batch + 1, self.params["steps"])
+        self._ctrl_c.check()
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._ctrl_c.check()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         # Keras gives the running mean, which stays NaN from the first bad batch on

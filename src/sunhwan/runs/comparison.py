@@ -68,15 +68,25 @@ class Comparison:
     verdict_ko: str
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """What each row adds to a run's figure, and the steps that it counts for."""
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What each row adds to a figure, which is the sum of points by the sum of steps.
+
+    Attributes
+    ----------
+    measure
+        ``accuracy`` (points are right answers) or ``error`` (points are absolute errors).
+    points, steps
+        ``float64[N]`` of rows that were judged independently of each other: examples, sentences,
+        or pieces of a series; and for how many answers each of them counts.
+    """
 
     measure: Literal["accuracy", "error"]
     points: NDArray[np.float64]
     steps: NDArray[np.float64]
 
     def figure(self, drawn: NDArray[np.float64]) -> float:
+        """The figure where each row was drawn so often, ``float64[N]``."""
         return float(drawn @ self.points / (drawn @ self.steps))
 
 
@@ -120,7 +130,7 @@ def compare(runs: Mapping[str, Sequence[Row]], *, seed: int = 0) -> list[Compari
     order = list(first)
     scores = {name: _score(name, [table[key] for key in order]) for name, table in tables.items()}
     base = scores[names[0]]
-    tests = [_difference(base, scores[name], seed) for name in names[1:]]
+    tests = [paired(base, scores[name], seed) for name in names[1:]]
     corrected = holm([test["p"] for test in tests])
     results = []
     for name, test, p in zip(names[1:], tests, corrected, strict=True):
@@ -190,7 +200,7 @@ def _check_same(first: str, rows: Mapping[Any, Row], other: str, found: Mapping[
             raise DataError(f"row {key} is among those of {other}, but not of {first}", hint=hint)
 
 
-def _score(run: str, rows: Sequence[Row]) -> _Scores:
+def _score(run: str, rows: Sequence[Row]) -> Scores:
     labels = any(isinstance(step, str) for step in _steps(rows[0]["true"]))
     points, steps = [], []
     for row in rows:
@@ -205,7 +215,7 @@ def _score(run: str, rows: Sequence[Row]) -> _Scores:
         pairs = zip(true, predicted, strict=True)
         points.append(sum(t == p if labels else abs(t - p) for t, p in pairs))
         steps.append(len(true))
-    return _Scores(
+    return Scores(
         "accuracy" if labels else "error",
         np.array(points, np.float64),
         np.array(steps, np.float64),
@@ -222,8 +232,23 @@ def _steps(answer: Any) -> list[Any]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def _difference(first: _Scores, other: _Scores, seed: int) -> dict[str, Any]:
-    """The figures of `Comparison` for two runs."""
+def paired(first: Scores, other: Scores, seed: int = 0) -> dict[str, Any]:
+    """The figures of `Comparison` for two that were judged on the same rows, in the same order.
+
+    Parameters
+    ----------
+    first, other
+        Of two rows or more.
+    seed
+        Of the bootstrap and the permutations.
+
+    Examples
+    --------
+    >>> right = np.repeat([1.0, 0.0], [80, 20]), np.repeat([1.0, 0.0], [92, 8])
+    >>> found = paired(*(Scores("accuracy", points, np.ones(100)) for points in right))
+    >>> round(found["difference"], 2), round(found["p"], 6)
+    (0.12, 0.000488)
+    """
     rows = len(first.points)
     interval = bootstrap_intervals(
         lambda drawn: {"difference": other.figure(drawn) - first.figure(drawn)}, rows, seed=seed

@@ -36,34 +36,11 @@ from typing import Any
 import sunhwan
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.files import write_bytes, write_json
-from sunhwan.runs.weights import AGAIN, damaged, open_member, parse_object, shown
+from sunhwan.runs.guard import AGAIN, changed, damaged, open_member, parse_object, shown
+from sunhwan.runs.layout import FIELDS, FORMAT, LIMITS, NEEDED, SEALED, checked_record
+from sunhwan.runs.weights import Arrays, Expected, load_weights
 
-#: number of the layout above; a run of a later one is refused with the version that it needs
-FORMAT = 1
-
-_MB = 2**20
-#: the files of a run, with the most bytes that each may have
-_LIMITS = {
-    "run.json": _MB // 16,
-    "config.json": _MB,
-    "encoder.json": 32 * _MB,
-    "model.json": _MB,
-    "weights.safetensors": 2048 * _MB,
-    "history.json": 16 * _MB,
-    "environment.json": 16 * _MB,
-    "predictions.jsonl": 128 * _MB,
-    "results.json": 32 * _MB,
-    "report.html": 128 * _MB,
-}
-_CHANGING = {"run.json", "results.json", "report.html"}
-_NEEDED = ("config.json", "model.json", "weights.safetensors")
-_LINE = 4 * _MB
-_FIELDS = {
-    "sunhwan": r"[0-9][0-9A-Za-z.+!]{0,31}",
-    "task": r"[a-z][a-z_]{0,31}",
-    "state": r"training|finished",
-    "created": r"[0-9T:+-]{10,32}",
-}
+_LINE = 4 * 2**20
 # what a killed `runs.files.write_bytes` leaves
 _LEFTOVER = re.compile(r"\.[\w-]+\.(json|jsonl|safetensors|html)\.[a-z0-9_]{8}")
 
@@ -118,32 +95,51 @@ class RunFolder:
 
         Raises
         ------
-        UsageError
-            The folder holds a run that is finished or can be resumed, and `overwrite` is False; it
-            holds other files and no run; or it cannot be made.
-        DataError
-            The run that is there is damaged or from a newer version.
+        UsageError, DataError
+            As `check_free`; or the folder cannot be made.
         """
         path = Path(path)
-        if not re.fullmatch(_FIELDS["task"], task):
+        if not re.fullmatch(FIELDS["task"], task):
             raise UsageError(f"`task` must be a lower-case word, received {shown(task)}")
+        cls.check_free(path, overwrite=overwrite)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            found = [name for name in os.listdir(path) if not _LEFTOVER.fullmatch(name)]
         except OSError as error:
-            raise UsageError(f"{path} cannot be made into a run: {error.strerror}") from error
-        if "run.json" in found:
-            _clear(cls.open(path), overwrite)
-        elif found:
-            raise UsageError(
-                f"{path} is not empty and not a run: it holds {shown(min(found))}",
-                hint="name a folder that is empty or does not exist yet",
-            )
+            raise _no_place(path, error) from error
+        if os.path.lexists(path / "run.json"):
+            _clear(cls.open(path))
         created = datetime.now(UTC).isoformat(timespec="seconds")
         run = cls(path, task, "training", sunhwan.__version__, created)
         run.sweep()
         run._save()
         return run
+
+    @classmethod
+    def check_free(cls, path: Path | str, *, overwrite: bool = False) -> None:
+        """Refuse a folder that `create` would refuse, before there is work to lose.
+
+        Raises
+        ------
+        UsageError
+            The folder holds a run that is finished or can be resumed, and `overwrite` is False; it
+            holds other files and no run; or it is no folder.
+        DataError
+            The run that is there is damaged or from a newer version.
+        """
+        path = Path(path)
+        try:
+            found = [name for name in os.listdir(path) if not _LEFTOVER.fullmatch(name)]
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _no_place(path, error) from error
+        if "run.json" in found:
+            _check_replaceable(cls.open(path), overwrite)
+        elif found:
+            raise UsageError(
+                f"{path} is not empty and not a run: it holds {shown(min(found))}",
+                hint="name a folder that is empty or does not exist yet",
+            )
 
     @classmethod
     def open(cls, path: Path | str) -> RunFolder:
@@ -164,9 +160,10 @@ class RunFolder:
                 f"{path} is not a run: it has no run.json",
                 hint="a run is the folder that `sunhwan train TASK DATA --out RUN` leaves",
             )
-        run = cls(path, **_checked_record(path / "run.json"))
-        for name in filter(run.has, _LIMITS):
-            open_member(path / name, _LIMITS[name]).close()
+        record = path / "run.json"
+        run = cls(path, **checked_record(record, _read_object(record, LIMITS[record.name])))
+        for name in filter(run.has, LIMITS):
+            open_member(path / name, LIMITS[name]).close()
         _ = run.training  # refused if it is a link
         return run
 
@@ -201,8 +198,23 @@ class RunFolder:
             raise self._missing(name)
         path = self.path / name
         if name in self.sha256 and _digest(path, _limit(name)) != self.sha256[name]:
-            raise damaged(path, "it is not as training wrote it (its SHA-256 differs)")
+            raise changed(path)
         return path
+
+    def size(self, name: str) -> int:
+        """Bytes of a file that is there; it is not read."""
+        if not self.has(name):
+            raise self._missing(name)
+        return (self.path / name).lstat().st_size
+
+    def load_weights(self, expected: Expected) -> Arrays:
+        """The arrays of ``weights.safetensors``; see `sunhwan.runs.weights.load_weights`.
+
+        What does not fit is refused by the header, before the rest is read.
+        """
+        name = "weights.safetensors"
+        self.size(name)
+        return load_weights(self.path / name, expected, sha256=self.sha256.get(name))
 
     def place(self, name: str) -> Path:
         """The path where a file is to be written.
@@ -213,7 +225,7 @@ class RunFolder:
             The run is finished and the file one of those that then never change.
         """
         _limit(name)
-        if self.state == "finished" and name not in _CHANGING:
+        if self.state == "finished" and name in SEALED:
             raise UsageError(f"{self.path} is a finished run, whose {name} cannot change")
         return self.path / name
 
@@ -286,10 +298,10 @@ class RunFolder:
         DataError
             A file without which the model cannot be rebuilt is missing.
         """
-        for name in _NEEDED:
+        for name in NEEDED:
             if not self.has(name):
                 raise DataError(f"{self.path} cannot be finished: it has no {name}")
-        names = [name for name in _LIMITS if name not in _CHANGING and self.has(name)]
+        names = [name for name in LIMITS if name in SEALED and self.has(name)]
         self.sha256 = {name: _digest(self.path / name, _limit(name)) for name in names}
         self.state = "finished"
         self._save()
@@ -326,8 +338,12 @@ class RunFolder:
         return path
 
 
-def _clear(run: RunFolder, overwrite: bool) -> None:
-    """Remove the files of a run, which is refused if there is something to lose."""
+def _no_place(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"{path} cannot be made into a run: {error.strerror}")
+
+
+def _check_replaceable(run: RunFolder, overwrite: bool) -> None:
+    """Refuse to lose what is finished or can be gone on from, unless told to."""
     training = run.training
     resumable = training.is_dir() and any(training.iterdir())
     if not overwrite and (run.state == "finished" or resumable):
@@ -336,45 +352,21 @@ def _clear(run: RunFolder, overwrite: bool) -> None:
             f"{run.path} already holds a run ({run.task}, {run.state})",
             hint=f"{first}name another folder, or give `--overwrite` to remove this one",
         )
-    for name in _LIMITS:
+
+
+def _clear(run: RunFolder) -> None:
+    """Remove the files of a run."""
+    for name in LIMITS:
         if name != "run.json":
             (run.path / name).unlink(missing_ok=True)
-    if training.exists():
-        shutil.rmtree(training)
-
-
-def _checked_record(path: Path) -> dict[str, Any]:
-    """The fields of ``run.json`` but the format, which is one that this version reads."""
-    record = _read_object(path, _LIMITS[path.name])
-    number = record.pop("format", None)
-    if type(number) is not int or number < 1:
-        raise damaged(path, f"`format` must be a whole number from 1 up, received {shown(number)}")
-    if number > FORMAT:
-        raise _newer(path, number, record.get("sunhwan"))
-    if set(record) != {*_FIELDS, "sha256"}:
-        raise damaged(path, f"it must hold format, sha256, {', '.join(_FIELDS)}")
-    for key, pattern in _FIELDS.items():
-        if not isinstance(record[key], str) or not re.fullmatch(pattern, record[key]):
-            raise damaged(path, f"`{key}` cannot be {shown(record[key])}")
-    sums = record["sha256"]
-    if not isinstance(sums, dict) or not set(sums) <= set(_LIMITS) - _CHANGING:
-        raise damaged(path, "`sha256` must hold files of a run")
-    return record
-
-
-def _newer(path: Path, number: int, version: object) -> DataError:
-    known = isinstance(version, str) and re.fullmatch(_FIELDS["sunhwan"], version)
-    return DataError(
-        f"{path} is of run format {number} and needs sunhwan {version if known else '(newer)'}; "
-        f"this is sunhwan {sunhwan.__version__}, which reads formats up to {FORMAT}",
-        hint=f"pip install --upgrade 'sunhwan{f'>={version}' if known else ''}'",
-    )
+    if run.training.exists():
+        shutil.rmtree(run.training)
 
 
 def _limit(name: str) -> int:
-    if name not in _LIMITS:
-        raise UsageError(f"a run has {', '.join(_LIMITS)}; received {shown(name)}")
-    return _LIMITS[name]
+    if name not in LIMITS:
+        raise UsageError(f"a run has {', '.join(LIMITS)}; received {shown(name)}")
+    return LIMITS[name]
 
 
 def _require_json(name: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 class Progress:
     """Keeps count of the epochs of all seeds and shows nothing; the base of the displays.
 
-    The runner calls `plan` once for an experiment, then for every seed `begin`, `batch` and
-    `epoch` as they pass, and `end`; `close` whatever happens.
+    The runner calls `plan` once for an experiment, then for every seed `begin` (and `go_on` if it
+    was interrupted), `batch` and `epoch` as they pass, and `end`; `close` whatever happens.
     """
 
     def __init__(self) -> None:
@@ -21,17 +21,25 @@ class Progress:
         self._epochs = 0
         self._planned = 0.0
         self._done = 0.0
+        self._before = 0.0
         self._started = 0.0
         self._base = 0.0
 
     def plan(self, name: str, runs: int, epochs: int) -> None:
         """`runs` trainings of `epochs` epochs each are ahead for the experiment `name`."""
-        self._name, self._planned, self._done = name, float(runs * epochs), 0.0
-        self._started = time.monotonic()
+        self._name, self._planned = name, float(runs * epochs)
+        self._done = self._before = self._started = 0.0
 
     def begin(self, label: str, epochs: int) -> None:
         """A training called `label` starts."""
+        # from the first that is trained: what came before says nothing of the pace
+        self._started = self._started or time.monotonic()
         self._label, self._epochs, self._base = label, epochs, self._done
+
+    def go_on(self, done: float) -> None:
+        """Of the training that starts, another process has done so many epochs and parts of one."""
+        self._done += done
+        self._before += done
 
     def batch(self, number: int, batches: int) -> None:
         """Batch `number` of `batches` is done."""
@@ -52,10 +60,10 @@ class Progress:
         """Leave the terminal as it was."""
 
     def time_left(self) -> str:
-        """Time for the rest of all seeds at the pace so far, such as ``4 min left``."""
-        if self._done <= 0:
+        """Time for the rest of all seeds, such as ``4 min left``, at the pace of this process."""
+        if self._done <= self._before:
             return ""
-        pace = (time.monotonic() - self._started) / self._done
+        pace = (time.monotonic() - self._started) / (self._done - self._before)
         return f"{duration(pace * max(self._planned - self._done, 0.0))} left"
 
 
@@ -114,6 +122,11 @@ class BarProgress(Progress):
         super().begin(label, epochs)
         self._figures = ""
         self._one = self._bars.add_task(label, total=epochs, detail="compiling")
+
+    def go_on(self, done: float) -> None:
+        super().go_on(done)
+        self._bars.update(self._one, completed=done)
+        self._bars.update(self._all, completed=self._done)
 
     def batch(self, number: int, batches: int) -> None:
         whole = int(self._done - self._base)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from sunhwan.runs import results_figures
-from sunhwan.runs.numbers import NOTHING, metric_text, seconds_text
+from sunhwan.runs.comparison import LEVEL
+from sunhwan.runs.numbers import NOTHING, metric_text, probability_text, seconds_text
 from sunhwan.runs.page import Block, Figure, Section, Table
 from sunhwan.runs.results_values import records
+from sunhwan.runs.sentences import translated
 from sunhwan.runs.wording import Words
 
 #: in the order of the table; the first that both the network and a baseline have is judged
@@ -39,17 +42,19 @@ def verdict(results: Mapping[str, Any], words: Words) -> str:
     if not rivals:
         return words("verdict.alone", measure=measure, ours=ours)
     best, *others = rivals
-    side = "ahead" if _goodness(results, key) > _goodness(best, key) else "behind"
-    by_chance = _overlap(results, best, key)
-    kind = f"{side}_by_chance" if by_chance else {"ahead": "beats", "behind": "behind"}[side]
+    is_ahead = _goodness(results, key) > _goodness(best, key)
+    doubtful = [rival for rival in rivals if not _is_real(results, rival, key)] if is_ahead else []
+    rival = next(iter(doubtful), best)
+    kinds = ("behind_by_chance", "behind", "ahead_by_chance", "beats")
     sentences = [
         words(
-            f"verdict.{kind}",
+            f"verdict.{kinds[2 * is_ahead + _is_real(results, rival, key)]}",
             measure=measure,
             ours=ours,
-            name=_name(best, words),
-            theirs=_with_interval(best, key, words),
-        )
+            name=_name(rival, words),
+            theirs=_with_interval(rival, key, words),
+        ),
+        *_evidence(results, rival, key, words),
     ]
     also = [_name(o, words) for o in others if _goodness(o, key) >= _goodness(results, key)]
     if also:
@@ -57,6 +62,56 @@ def verdict(results: Mapping[str, Any], words: Words) -> str:
     if key in _SMALLER_IS_BETTER:
         sentences.append(words("verdict.smaller"))
     return " ".join(sentences)
+
+
+def _is_real(results: Mapping[str, Any], rival: Mapping[str, Any], key: str) -> bool:
+    """Whether a difference is more than chance, as far as is known.
+
+    The interval of the skill decides for the baseline that it is measured against, and for others
+    McNemar's test where it was made, else the interval of the paired difference. Without any of
+    these two intervals that overlap are taken for chance, which is too careful (Schenker and
+    Gentleman 2001).
+    """
+    found, skill = _difference(rival, key), _skill_over(results, rival, key)
+    if skill:
+        return skill[0] > 0 or skill[1] < 0
+    if found is None:
+        return not _overlap(results, rival, key)
+    low, high = found["interval"]
+    return bool(found["p"] < LEVEL if found.get("test") == "McNemar" else low > 0 or high < 0)
+
+
+def _skill_over(results: Mapping[str, Any], rival: Mapping[str, Any], key: str) -> list[float]:
+    """The interval of the skill, if it is measured against that baseline."""
+    theirs, skill = rival["metrics"][key], results["metrics"].get("skill")
+    if key != "mae" or skill is None or not theirs:
+        return []
+    is_its = math.isclose(1 - results["metrics"][key] / theirs, skill, abs_tol=1e-9)
+    return interval(results, "skill") if is_its else []
+
+
+def _evidence(
+    results: Mapping[str, Any], rival: Mapping[str, Any], key: str, words: Words
+) -> list[str]:
+    """What a verdict rests on, as a sentence where there is anything."""
+    found = _difference(rival, key)
+    if found is None:
+        is_all = _overlap(results, rival, key) and not _skill_over(results, rival, key)
+        return [words("verdict.overlap")] if is_all else []
+    value, low, high = (_signed(key, x) for x in (found["value"], *found["interval"]))
+    p = probability_text(found["p"])
+    return [words("verdict.paired", difference=value, low=low, high=high, p=p)]
+
+
+def _difference(rival: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    """The network minus a baseline on the same rows, if it was measured."""
+    found: Mapping[str, Any] = rival.get("difference", {}).get(key, {})
+    ends = [end for end in found.get("interval", []) if end is not None]
+    return found if len(ends) == 2 and {"value", "p"} <= set(found) else None
+
+
+def _signed(key: str, value: float) -> str:
+    return f"{'+' if value > 0 else ''}{metric_text(key, value)}"
 
 
 def judged(results: Mapping[str, Any]) -> str | None:
@@ -77,7 +132,8 @@ def top_figures(results: Mapping[str, Any], words: Words) -> list[tuple[str, str
            for name, entry in shown]  # fmt: skip
     if key != "skill" and "skill" in results["metrics"]:
         figure = metric_text("skill", results["metrics"]["skill"])
-        top.append((words("top.skill"), figure, words("top.skill_note")))
+        notes = [_note(results, "skill", words), words("top.skill_note")]
+        top.append((words("top.skill"), figure, "; ".join(filter(None, notes))))
     return top
 
 
@@ -87,7 +143,7 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
     if key is None:
         return []
     rivals, named = _rivals(results, key), _named(results, key, words)
-    keys = _shown_metrics(named)
+    keys, paired = _shown_metrics(named), _paired_table(rivals, key, words)
     blocks: list[Block] = [words("baselines.read")]
     if rivals:
         rows = [
@@ -98,9 +154,15 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
         svg = results_figures.intervals(
             rows, title=title, label=f"{words('section.baselines')}: {title}"
         )
-        blocks.append(Figure(svg, words("baselines.figure")))
+        how = "overlap_paired" if paired.rows else "overlap"
+        blocks.append(Figure(svg, f"{words('baselines.figure')} {words(f'baselines.{how}')}"))
     blocks.append(table(results, words))
-    details = [[name, str(entry["detail"])] for name, entry in named if entry.get("detail")]
+    blocks += [paired] if paired.rows else []
+    details = [
+        [name, translated(str(entry["detail"]), words.language)]
+        for name, entry in named
+        if entry.get("detail")
+    ]
     if details:
         blocks.append(Table(["", ""], details, words("baselines.details"), numeric=False))
     meanings = [f"baselines.meaning.{k}" for k in keys]
@@ -131,6 +193,19 @@ def table(results: Mapping[str, Any], words: Words) -> Table:
         row.insert(keys.index(key) + 2, "–".join(ends) or NOTHING)
         rows.append(row)
     return Table(head, rows, caption=words("baselines.caption"), marked=frozenset({0}))
+
+
+def _paired_table(rivals: list[Mapping[str, Any]], key: str, words: Words) -> Table:
+    """The network minus each baseline on the same rows."""
+    rows = []
+    for rival in rivals:
+        found = _difference(rival, key)
+        if found is not None:
+            ends = " ~ ".join(_signed(key, end) for end in found["interval"])
+            value, p = _signed(key, found["value"]), probability_text(found["p"])
+            rows.append([_name(rival, words), value, ends, p])
+    head = ["", words("baselines.difference"), words("baselines.interval"), "P"]
+    return Table(head, rows, words("baselines.paired", metric=words.name("metric", key)))
 
 
 def _named(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sunhwan.runs.numbers import number_text
+from sunhwan.runs.numbers import NOTHING, number_text
 from sunhwan.runs.page import Block, Section, Table
 from sunhwan.runs.results_values import records
+from sunhwan.runs.sentences import translated
 from sunhwan.runs.wording import Words
 
 #: rejected rows that are shown; the count is of all
@@ -22,7 +23,7 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
     blocks: list[Block] = [
         *_parts(data, words),
         *_lengths(data, words),
-        *(str(note) for note in data.get("notes", []) if note),
+        *_notes(data, words),
         *_rejected(data, words),
         *_columns(data, words),
         *_files(data, words),
@@ -51,6 +52,11 @@ def _lengths(data: Mapping[str, Any], words: Words) -> list[Block]:
     return [words("data.lengths", parts=", ".join(parts))] if parts else []
 
 
+def _notes(data: Mapping[str, Any], words: Words) -> list[Block]:
+    rows = [[translated(str(note), words.language)] for note in data.get("notes", []) if note]
+    return [Table([words("data.notes")], rows, numeric=False)] if rows else []
+
+
 def _rejected(data: Mapping[str, Any], words: Words) -> list[Block]:
     if "rejected" not in data:
         return []
@@ -61,7 +67,13 @@ def _rejected(data: Mapping[str, Any], words: Words) -> list[Block]:
     count = _rejected_count(data)
     key = "data.rejected_rows" if len(shown) == count else "data.rejected_more"
     caption = words(key, count=f"{count:,}", shown=len(shown))
-    rows = [[str(row.get("place", "")), str(row.get("reason", ""))] for row in shown]
+    rows = [
+        [
+            translated(str(row.get("place", "")), words.language, "place"),
+            translated(str(row.get("reason", "")), words.language),
+        ]
+        for row in shown
+    ]
     return [Table([words("data.place"), words("data.reason")], rows, caption, numeric=False)]
 
 
@@ -72,14 +84,17 @@ def _rejected_count(data: Mapping[str, Any]) -> int:
 
 def _columns(data: Mapping[str, Any], words: Words) -> list[Block]:
     rows = [
-        [words.name("role", role), ", ".join(map(str, column)) if isinstance(column, list) else
-         str(column)]
+        [words.name("role", role), _names(column) or NOTHING]
         for role, column in data.get("columns", {}).items()
-    ]  # fmt: skip
+    ]
     if not rows:
         return []
     head = [words("data.role"), words("data.column")]
     return [Table(head, rows, words("data.columns"), numeric=False)]
+
+
+def _names(column: Any) -> str:
+    return ", ".join(map(str, column)) if isinstance(column, list) else str(column)
 
 
 def _files(data: Mapping[str, Any], words: Words) -> list[Block]:

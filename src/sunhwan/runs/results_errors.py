@@ -11,6 +11,7 @@ from typing import Any
 from sunhwan.runs.numbers import NOTHING, metric_text, number_text
 from sunhwan.runs.page import Block, Passage, Section, Table
 from sunhwan.runs.results_values import records
+from sunhwan.runs.sentences import translated
 from sunhwan.runs.wording import Words
 
 _SHOWN = 24
@@ -35,7 +36,10 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
     errors = records(results, "errors")
     if not errors:
         return []
-    shown = errors[:_SHOWN]
+    shown = [
+        {key: _placed(value, words) if key == "place" else value for key, value in error.items()}
+        for error in errors[:_SHOWN]
+    ]
     blocks: list[Block] = [words(_explanation(shown))]
     if any(error.get("influence") for error in shown):
         blocks.append(_legend(words))
@@ -105,6 +109,10 @@ def excerpt(whole: Sequence[Piece]) -> list[Piece]:
     if len(units) - 1 not in kept:
         parts.append((" …", 0.0))
     return _merged(parts)
+
+
+def _placed(place: Any, words: Words) -> str:
+    return translated(str(place), words.language, "place")
 
 
 def _explanation(errors: Sequence[Mapping[str, Any]]) -> str:

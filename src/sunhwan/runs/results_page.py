@@ -20,6 +20,7 @@ from sunhwan.runs import (
 from sunhwan.runs.numbers import NOTHING, number_text
 from sunhwan.runs.page import Block, Code, Figure, Key, Page, Section, Table, render
 from sunhwan.runs.results_values import floats, records, shown
+from sunhwan.runs.sentences import translated
 from sunhwan.runs.wording import Words
 
 
@@ -47,7 +48,7 @@ def render_results(results: Mapping[str, Any], lang: str = "en") -> str:
     words, known = Words(lang), shown(results)
     page = Page(
         kicker=words.name("kicker", str(known.get("task", "sunhwan train"))),
-        title=str(known.get("title", "")) or words("page.untitled"),
+        title=translated(str(known.get("title", "")), lang, "title") or words("page.untitled"),
         result=results_comparison.verdict(known, words),
         note=_note(known, words),
         compared=results_comparison.top_figures(known, words),
@@ -138,7 +139,8 @@ def _model(results: Mapping[str, Any], words: Words) -> list[Section]:
         head = [words(f"model.{key}") for key in ("layer", "output", "parameters")]
         blocks.append(Table(head, rows, marked=marked))
     if model.get("kernels"):
-        blocks += [words("model.kernels"), Code("\n".join(map(str, model["kernels"])))]
+        lines = [translated(str(line), words.language, "kernel") for line in model["kernels"]]
+        blocks += [words("model.kernels"), Code("\n".join(lines))]
     return [Section(words("section.model"), blocks)] if blocks else []
 
 

@@ -1,30 +1,28 @@
-"""Arrays as safetensors, and the guard that every file of a run is read through.
+"""Arrays as safetensors, which are known from their header before any of them is read.
 
-A run may come from anybody. A file is therefore opened only if it is a regular one, its size is
-known before it is read, its JSON is strict, and of weights every name, shape, dtype and offset is
-what the network expects before an array is made. No name in a file is used as a path, and nothing
-in it is executed.
+A file may come from anybody. It is opened by `sunhwan.runs.guard`, and every name, shape, dtype and
+offset is what the network expects before an array is made.
 """
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import io
-import json
 import math
 import os
 import re
-import stat
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from sunhwan.errors import DataError, ShapeError, UsageError
+from sunhwan.errors import ShapeError, UsageError
 from sunhwan.runs.files import write_bytes
+from sunhwan.runs.guard import changed, damaged, open_member, parse_object, shown
 
 if TYPE_CHECKING:
     import keras
@@ -34,14 +32,7 @@ Variables: TypeAlias = "keras.Model | Sequence[keras.Variable]"
 Arrays = dict[str, NDArray[Any]]
 Expected = Mapping[str, tuple[tuple[int, ...], DTypeLike]]
 
-#: what can be done about a file of a run that cannot be used
-AGAIN = "copy the run again from where it came from, or train it again into a new folder"
-
 _HEADER = 2**20
-_DEPTH = 32
-_VALUES = 2_000_000
-_HOLDERS = 250_000
-_DIGITS = 20
 _KINDS = {
     "bool": "BOOL",
     "int8": "I8",
@@ -94,13 +85,15 @@ def save_weights(path: Path | str, arrays: Mapping[str, NDArray[Any]]) -> Path:
     return write_bytes(path, content)
 
 
-def load_weights(path: Path | str, expected: Expected) -> Arrays:
+def load_weights(path: Path | str, expected: Expected, *, sha256: str | None = None) -> Arrays:
     """The arrays of a file that `save_weights` wrote.
 
     Parameters
     ----------
     expected
         Shape and dtype by name (`expected_arrays`); the file must hold exactly these.
+    sha256
+        Of the whole file, if it is known.
 
     Raises
     ------
@@ -108,27 +101,91 @@ def load_weights(path: Path | str, expected: Expected) -> Arrays:
         The file is missing, no safetensors or damaged, or an array is missing, unknown or of
         another shape or dtype; names the array. Nothing is allocated before that is known.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    size = sum(_sizes(expected).values())
+    with opened(Path(path), 8 + _HEADER + size) as stored:
+        return stored.load(expected, sha256)
 
-    path = Path(path)
-    sizes = _sizes(expected)
-    with open_member(path, 8 + _HEADER + sum(sizes.values())) as file:
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A file of safetensors of which only the header was read.
+
+    Attributes
+    ----------
+    path
+        Of the file.
+    table
+        What the header says of each array, not checked yet; and ``__metadata__``, if it has any.
+    """
+
+    path: Path
+    table: dict[str, Any]
+    _file: io.BufferedReader
+    _start: int
+
+    def shapes(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape and dtype of each array, as the header says.
+
+        Raises
+        ------
+        DataError
+            It does not say so of each; names the array.
+        """
+        names = {code: name for name, code in _KINDS.items()}
+        found = {}
+        for name, entry in self.table.items():
+            _check_entry(self.path, name, entry)
+            dtype, shape = entry["dtype"], entry["shape"]
+            is_shape = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+            if not isinstance(dtype, str) or dtype not in names or not is_shape:
+                came = f"{shown(dtype)} {shown(shape)}"
+                raise damaged(self.path, f"the array {shown(name)} cannot be {came}")
+            found[name] = (tuple(shape), names[dtype])
+        return found
+
+    def load(self, expected: Expected, sha256: str | None = None) -> Arrays:
+        """The arrays, which must be those expected; arguments as of `load_weights`.
+
+        Raises
+        ------
+        DataError
+            They are not, or do not lie one after the other and fill the file.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        sizes = _sizes(expected)
+        _check_table(self.path, self.table, expected)
+        offsets = {name: self.table[name]["data_offsets"] for name in sizes}
+        _check_offsets(self.path, offsets, sizes)
+        wanted = self._start + sum(sizes.values())
+        size = os.fstat(self._file.fileno()).st_size
+        if size != wanted:
+            raise damaged(self.path, f"it must have {wanted:,} bytes, received {size:,}")
+        self._file.seek(0)
+        content = self._file.read(wanted)
+        if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+            raise changed(self.path)
+        try:
+            return load(content)
+        except SafetensorError as error:
+            raise damaged(self.path, str(error)) from error
+
+
+@contextmanager
+def opened(path: Path, limit: int, *, header: int = _HEADER) -> Iterator[Stored]:
+    """A file of safetensors, of at most `limit` bytes, of which `header` are its header.
+
+    Raises
+    ------
+    DataError
+        As `sunhwan.runs.guard.open_member`; or it is no safetensors.
+    """
+    with open_member(path, limit) as file:
         start = file.read(8)
         length = int.from_bytes(start, "little")
-        _check_start(path, start, length)
-        table = parse_object(file.read(length), path)
-        _check_table(path, table, expected)
-        _check_offsets(path, {name: table[name]["data_offsets"] for name in sizes}, sizes)
-        wanted, size = 8 + length + sum(sizes.values()), os.fstat(file.fileno()).st_size
-        if size != wanted:
-            raise damaged(path, f"it must have {wanted:,} bytes, received {size:,}")
-        file.seek(0)
-        content = file.read(wanted)
-    try:
-        return load(content)
-    except SafetensorError as error:
-        raise damaged(path, str(error)) from error
+        _check_start(path, start, length, header)
+        yield Stored(path, parse_object(file.read(length), path), file, 8 + length)
 
 
 def model_arrays(source: Variables) -> Arrays:
@@ -175,81 +232,6 @@ def put_arrays(source: Variables, arrays: Mapping[str, NDArray[Any]]) -> None:
         variable.assign(arrays[name])
 
 
-def open_member(path: Path, limit: int) -> io.BufferedReader:
-    """A file of a run, opened for reading if it is a regular one of at most `limit` bytes.
-
-    Links are not followed, and a pipe is not waited for.
-
-    Raises
-    ------
-    DataError
-        There is none, or no such one.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise DataError(f"{path} was expected, but there is none", hint=AGAIN) from error
-    except OSError as error:
-        link = error.errno == errno.ELOOP
-        reason = "it is a symbolic link" if link else f"it cannot be read ({error.strerror})"
-        raise damaged(path, reason) from error
-    status = os.fstat(handle)
-    if stat.S_ISREG(status.st_mode) and 0 < status.st_size <= limit:
-        return os.fdopen(handle, "rb")
-    os.close(handle)
-    if not stat.S_ISREG(status.st_mode):
-        raise damaged(path, "it must be a regular file")
-    raise damaged(path, f"it must have 1 to {limit:,} bytes, received {status.st_size:,}")
-
-
-def parse_object(content: bytes, path: Path) -> dict[str, Any]:
-    """An object in strict JSON: no key twice, no number that a computer cannot hold, little depth.
-
-    Parameters
-    ----------
-    path
-        The file, for messages.
-
-    Raises
-    ------
-    DataError
-        `content` is no such object; names the file, and the line where there is one.
-    """
-    # three bytes may become an object of two hundred
-    if content.count(b",") > _VALUES or content.count(b"[") + content.count(b"{") > _HOLDERS:
-        raise damaged(path, f"it holds above {_VALUES:,} values, or {_HOLDERS:,} lists and objects")
-    try:
-        value = json.loads(
-            content.decode("utf-8"),
-            object_pairs_hook=_without_duplicates,
-            parse_int=_whole_number,
-            parse_float=_finite_number,
-            parse_constant=_finite_number,
-        )
-        _check_depth(value)
-        if re.search(rb"\\u[dD][89a-fA-F]", content):
-            # half of a pair is no text: it could not be written again
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except RecursionError as error:
-        raise damaged(path, f"it is nested deeper than {_DEPTH} levels") from error
-    except ValueError as error:
-        raise damaged(path, str(error)) from error
-    if not isinstance(value, dict):
-        raise damaged(path, f"it must hold a JSON object, received a {type(value).__name__}")
-    return value
-
-
-def damaged(path: Path, reason: str) -> DataError:
-    """The error for a file of a run that cannot be used, with what can be done about it."""
-    return DataError(f"{path} is damaged or no part of a run: {reason}", hint=AGAIN)
-
-
-def shown(value: object) -> str:
-    """What came, fit to be printed: escaped, and no longer than a line."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _named(source: Variables) -> dict[str, keras.Variable]:
     variables: Sequence[keras.Variable] = getattr(source, "weights", source)
     return {
@@ -275,12 +257,17 @@ def _sizes(expected: Expected) -> dict[str, int]:
     }
 
 
-def _check_start(path: Path, start: bytes, length: int) -> None:
+def _check_start(path: Path, start: bytes, length: int, most: int) -> None:
     for first, what in _FOREIGN.items():
-        if start.startswith(first) and length > _HEADER:
+        if start.startswith(first) and length > most:
             raise damaged(path, f"it is {what}, not safetensors")
-    if len(start) < 8 or not 2 <= length <= _HEADER:
-        raise damaged(path, f"its header must have 2 to {_HEADER:,} bytes, received {length:,}")
+    if len(start) < 8 or not 2 <= length <= most:
+        raise damaged(path, f"its header must have 2 to {most:,} bytes, received {length:,}")
+
+
+def _check_entry(path: Path, name: str, entry: object) -> None:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise damaged(path, f"the array {shown(name)} must have dtype, shape and data_offsets")
 
 
 def _check_table(path: Path, table: dict[str, Any], expected: Expected) -> None:
@@ -291,8 +278,7 @@ def _check_table(path: Path, table: dict[str, Any], expected: Expected) -> None:
     for name, entry in table.items():
         if name not in expected:
             raise damaged(path, f"it holds an array {shown(name)} that is not expected")
-        if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise damaged(path, f"the array {shown(name)} must have dtype, shape and data_offsets")
+        _check_entry(path, name, entry)
         shape, dtype = expected[name]
         wanted = [_KINDS[np.dtype(dtype).name], list(shape)]
         if [entry["dtype"], entry["shape"]] != wanted:
@@ -315,34 +301,3 @@ def _check_offsets(path: Path, offsets: dict[str, Any], sizes: dict[str, int]) -
                 path, f"the array {shown(name)} must lie at {wanted}, received {offsets[name]}"
             )
         end = wanted[1]
-
-
-def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the key {shown(twice)} stands twice in one object")
-    return value
-
-
-def _whole_number(text: str) -> int:
-    if len(text) > _DIGITS:
-        raise ValueError(f"a whole number of {len(text):,} digits, at most {_DIGITS} are read")
-    return int(text)
-
-
-def _finite_number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{shown(text)} is no finite number")
-    return number
-
-
-def _check_depth(value: Any) -> None:
-    level = [value]
-    for _ in range(_DEPTH + 1):
-        holders = [item for item in level if isinstance(item, dict | list)]
-        if not holders:
-            return
-        level = [i for h in holders for i in (h.values() if isinstance(h, dict) else h)]
-    raise ValueError(f"it is nested deeper than {_DEPTH} levels")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -92,14 +92,15 @@ def _answered(learner: Learner, chunk: Chunk, reject: Reject) -> Iterator[Record
 
 def _encoded(
     learner: Learner, examples: Examples, reject: Reject
-) -> tuple[list[int], list[NDArray[Any]]]:
+) -> tuple[list[int], Sequence[NDArray[Any]]]:
     """Numbers of the examples that have some, and which these are."""
     everything = list(range(len(examples)))
     try:
         return everything, learner.encode(examples)
     except DataError:
         # one of them is at fault: find out which
-        kept, encoded = [], []
+        kept: list[int] = []
+        encoded: list[NDArray[Any]] = []
     for row in everything:
         try:
             encoded += learner.encode(examples.take([row]))

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.drawing import affordable
 from sunhwan.data.examples import Examples, Kind
+from sunhwan.data.spool import lengths, take
 from sunhwan.errors import DataError, UsageError
 from sunhwan.tasks import baselines_numbers, baselines_tags, baselines_text
 from sunhwan.tasks.metrics import judge_classes, judge_numbers, judge_steps, judge_tags
@@ -25,6 +28,13 @@ Sequences = Sequence[NDArray[Any]]
 _Recipe = tuple[str, Callable[[], tuple[Any, str]]]
 
 _WORDS = ("text", "tokens")
+
+#: more training rows, or bytes of text or numbers in them, are not needed to see what simple
+#: methods can do; of more, a random part is learnt from
+MOST_ROWS, MOST_SIZE = 200_000, 1 << 25
+
+#: what is learnt of each step takes so many times the memory of what is learnt of a whole row
+_PER_STEP = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +100,8 @@ def baselines_for(
     encoded_train, encoded_test
         ``float32[T, D]`` of each example; for sounds needed, for numbers instead of the inputs.
     seed
-        Of the feed-forward net and of the samples drawn from a very large training part.
+        Of the feed-forward net, and of the rows that are drawn from a very large training part;
+        `Baseline.detail` says how many.
     on_start
         Called with the name of each baseline as it begins.
 
@@ -122,7 +133,7 @@ def baselines_for(
     inputs = _inputs(train, encoded_train), _inputs(test, encoded_test)
     classes = _classes(task, train, inputs[0])
     found = []
-    for name, answer in _recipes(task, inputs, train, classes, seed):
+    for name, answer in _recipes(task, train, inputs, classes, seed):
         if on_start is not None:
             on_start(name)
         start = time.perf_counter()
@@ -174,7 +185,7 @@ def judge_baselines(
     return entries
 
 
-def _inputs(part: Examples, encoded: Sequences | None) -> list[Any]:
+def _inputs(part: Examples, encoded: Sequences | None) -> Sequence[Any]:
     """What the baselines read: texts, tokens or checked ``float64[T, D]``."""
     if part.kind in _WORDS:
         return part.inputs
@@ -183,10 +194,10 @@ def _inputs(part: Examples, encoded: Sequences | None) -> list[Any]:
             "baselines for sounds need their features, received none",
             hint="pass `encoded_train` and `encoded_test`",
         )
-    sequences = part.inputs if encoded is None else list(encoded)
+    sequences = part.inputs if encoded is None else encoded
     if len(sequences) != len(part):
         raise DataError(f"expected {len(part)} encoded sequences, received {len(sequences)}")
-    return baselines_numbers.checked(sequences, part.places)
+    return baselines_numbers.Checked(sequences, part.places)
 
 
 def _classes(task: Task, train: Examples, inputs: Sequence[Any]) -> list[str]:
@@ -195,15 +206,18 @@ def _classes(task: Task, train: Examples, inputs: Sequence[Any]) -> list[str]:
     if task == "regress":
         return []
     if task == "tag":
-        for sequence, answer, place in zip(inputs, answers, train.places, strict=True):
-            if len(sequence) != len(answer):
+        counts = zip(lengths(inputs).tolist(), lengths(answers).tolist(), strict=True)
+        for row, (steps, given) in enumerate(counts):
+            if steps != given:
                 raise DataError(
-                    f"{place}: expected an answer for each of {len(sequence)} steps, "
-                    f"received {len(answer)}"
+                    f"{train.places[row]}: expected an answer for each of {steps} steps, "
+                    f"received {given}"
                 )
-        answers = [step for answer in answers for step in answer]
-        if not all(isinstance(step, str) for step in answers[:1]):
+        answers = chain.from_iterable(answers)
+        first = next(answers, "")
+        if not isinstance(first, str):
             return []
+        answers = chain([first], answers)
     classes = sorted(set(answers))
     if len(classes) < 2:
         raise DataError(
@@ -213,112 +227,132 @@ def _classes(task: Task, train: Examples, inputs: Sequence[Any]) -> list[str]:
     return classes
 
 
+class _Part:
+    """The training rows that methods learn from: all, or of very many a random part.
+
+    Parameters
+    ----------
+    inputs, answers
+        Of all training rows; each whole number in `answers` occurs in the part.
+    cost
+        How much more memory the methods take than those that `MOST_SIZE` is meant for.
+    """
+
+    def __init__(self, inputs: Sequence[Any], answers: Any, seed: int, cost: int = 1) -> None:
+        is_whole = isinstance(answers, np.ndarray) and answers.dtype.kind == "i"
+        labels = answers if is_whole else np.zeros(len(answers), np.int64)
+        most = min(MOST_ROWS, affordable(inputs, MOST_SIZE // cost))
+        rows = baselines_numbers.sample(labels, most, seed)
+        self.x: list[Any] = list(take(inputs, rows))
+        self.y: Any = answers[rows] if isinstance(answers, np.ndarray) else take(answers, rows)
+        count = f"{len(rows):,} of {len(inputs):,}"
+        self._note = f", from {count} training rows" if len(rows) < len(inputs) else ""
+
+    def recipe(self, name: str, method: Callable[..., tuple[Any, str]], *arguments: Any) -> _Recipe:
+        """A baseline that learns from this part: `method` is called with x, y and `arguments`."""
+
+        def answer() -> tuple[Any, str]:
+            answers, detail = method(self.x, self.y, *arguments)
+            return answers, detail + self._note
+
+        return name, answer
+
+
 def _recipes(
     task: Task,
-    inputs: tuple[list[Any], list[Any]],
     train: Examples,
+    inputs: tuple[Sequence[Any], Sequence[Any]],
     classes: list[str],
     seed: int,
 ) -> list[_Recipe]:
     """The baselines for such a task on such inputs, none of them trained yet."""
     number = {label: place for place, label in enumerate(classes)}
     answers: Any = train.targets
+    x_train, x_test = inputs
     if task == "classify":
-        y = np.array([number[label] for label in answers], np.int64)
-        return _classifiers(train.kind, inputs, y, classes, seed)
+        y = np.fromiter(map(number.__getitem__, answers), np.int64, len(answers))
+        majority: _Recipe = ("majority class", partial(_majority, y, classes, len(x_test)))
+        return [majority, *_classifiers(train.kind, _Part(x_train, y, seed), x_test, seed)]
     if task == "regress":
-        return _regressors(train.kind, inputs, np.array(answers, np.float64), seed)
+        y = np.fromiter(answers, np.float64, len(answers))
+        return [
+            ("training mean", partial(_constant, float(y.mean()), len(x_test))),
+            ("training median", partial(_constant, float(np.median(y)), len(x_test))),
+            *_regressors(train.kind, _Part(x_train, y, seed), x_test, seed),
+        ]
+    part = _Part(x_train, answers, seed, _PER_STEP)
     if classes:
-        answers = [[number[label] for label in answer] for answer in answers]
-        return _taggers(train.kind, inputs, answers, classes, seed)
+        part.y = [[number[label] for label in answer] for answer in part.y]
+        return _taggers(train.kind, part, classes, x_test, seed)
     if train.kind in _WORDS:
         raise UsageError(
             f"there are no baselines for a number at each step of {train.kind}",
             hint="tag with labels, or pass the steps as numbers",
         )
-    x_train, x_test = inputs
-    lags = partial(baselines_numbers.lag_ridge, x_train, answers, x_test, seed)
     return [
-        ("mean by step", partial(baselines_numbers.mean_by_step, answers, x_test)),
-        ("ridge regression on lags", lags),
+        part.recipe("mean by step", baselines_numbers.mean_by_step, x_test),
+        part.recipe("ridge regression on lags", baselines_numbers.lag_ridge, x_test, seed),
     ]
 
 
-def _classifiers(
-    kind: Kind,
-    inputs: tuple[list[Any], list[Any]],
-    y: NDArray[np.int64],
-    classes: list[str],
-    seed: int,
-) -> list[_Recipe]:
-    x_train, x_test = inputs
-    majority: _Recipe = ("majority class", partial(_majority, y, classes, len(x_test)))
+def _classifiers(kind: Kind, part: _Part, x_test: Sequence[Any], seed: int) -> list[_Recipe]:
     if kind not in _WORDS:
-        summaries = partial(baselines_numbers.logistic, x_train, y, x_test)
-        return [majority, ("logistic regression on summaries", summaries)]
+        summaries = baselines_numbers.logistic
+        return [part.recipe("logistic regression on summaries", summaries, x_test)]
     return [
-        majority,
-        ("feed-forward net", partial(baselines_text.feed_forward, x_train, y, x_test, seed)),
-        ("n-gram logistic regression", partial(baselines_text.logistic, x_train, y, x_test, seed)),
+        part.recipe("feed-forward net", baselines_text.feed_forward, x_test, seed),
+        part.recipe("n-gram logistic regression", baselines_text.logistic, x_test),
     ]
 
 
-def _regressors(
-    kind: Kind, inputs: tuple[list[Any], list[Any]], y: NDArray[np.float64], seed: int
-) -> list[_Recipe]:
-    x_train, x_test = inputs
-    constants: list[_Recipe] = [
-        ("training mean", partial(_constant, float(y.mean()), len(x_test))),
-        ("training median", partial(_constant, float(np.median(y)), len(x_test))),
-    ]
+def _regressors(kind: Kind, part: _Part, x_test: Sequence[Any], seed: int) -> list[_Recipe]:
     if kind not in _WORDS:
-        summaries = partial(baselines_numbers.ridge, x_train, y, x_test)
-        return [*constants, ("ridge regression on summaries", summaries)]
-    n_grams = partial(baselines_text.ridge, x_train, y, x_test, seed)
-    return [*constants, ("n-gram ridge regression", n_grams)]
+        return [part.recipe("ridge regression on summaries", baselines_numbers.ridge, x_test)]
+    return [part.recipe("n-gram ridge regression", baselines_text.ridge, x_test, seed)]
 
 
 def _taggers(
-    kind: Kind,
-    inputs: tuple[list[Any], list[Any]],
-    tags: list[list[int]],
-    classes: list[str],
-    seed: int,
+    kind: Kind, part: _Part, classes: list[str], x_test: Sequence[Any], seed: int
 ) -> list[_Recipe]:
-    x_train, x_test = inputs
-    methods: dict[str, Callable[[], tuple[Any, str]]]
+    methods: dict[str, tuple[Any, ...]]
     if kind in _WORDS:
-        parts = (x_train, tags, x_test, len(classes))
         methods = {
-            "most frequent tag": partial(baselines_tags.most_frequent, *parts),
-            "Markov chain": partial(baselines_tags.markov_chain, *parts),
+            "most frequent tag": (baselines_tags.most_frequent, x_test, len(classes)),
+            "Markov chain": (baselines_tags.markov_chain, x_test, len(classes)),
         }
     else:
-        lags = partial(baselines_numbers.lag_logistic, x_train, tags, x_test, seed)
         methods = {
-            "most frequent tag": partial(_commonest, tags, classes, x_test),
-            "logistic regression on lags": lags,
+            "most frequent tag": (_commonest, classes, x_test),
+            "logistic regression on lags": (baselines_numbers.lag_logistic, x_test, seed),
         }
-    return [(name, partial(_named, method, classes)) for name, method in methods.items()]
+    return [part.recipe(name, _named, classes, *method) for name, method in methods.items()]
 
 
 def _majority(y: NDArray[np.int64], classes: list[str], rows: int) -> tuple[Any, str]:
     shares = np.bincount(y, minlength=len(classes)) / len(y)
     commonest = int(shares.argmax())
     detail = f"always {classes[commonest]}, the answer of {shares[commonest]:.1%} in training"
-    return np.tile(shares, (rows, 1)), detail
+    return np.broadcast_to(shares, (rows, len(shares))), detail
 
 
 def _constant(value: float, rows: int) -> tuple[Any, str]:
     return [value] * rows, f"always {value:.4g}"
 
 
-def _commonest(tags: list[list[int]], classes: list[str], x_test: list[Any]) -> tuple[Any, str]:
+def _commonest(
+    steps: Sequence[Any], tags: list[list[int]], classes: list[str], x_test: Sequence[Any]
+) -> tuple[Any, str]:
     tag = int(np.bincount(np.concatenate(tags)).argmax())
-    return [[tag] * len(steps) for steps in x_test], f"always {classes[tag]}"
+    return [[tag] * count for count in lengths(x_test).tolist()], f"always {classes[tag]}"
 
 
-def _named(method: Callable[[], tuple[Any, str]], classes: list[str]) -> tuple[Any, str]:
+def _named(
+    x: Sequence[Any],
+    tags: list[list[int]],
+    classes: list[str],
+    method: Callable[..., tuple[Any, str]],
+    *arguments: Any,
+) -> tuple[Any, str]:
     """The answers of `method` as labels instead of numbers."""
-    answers, detail = method()
+    answers, detail = method(x, tags, *arguments)
     return [[classes[tag] for tag in sequence] for sequence in answers], detail

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sunhwan.data.spool import lengths
 from sunhwan.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -26,8 +27,15 @@ _TRUST = 5
 _PENALTIES = np.logspace(-3, 4, 15)
 
 
-def checked(sequences: Sequence[ArrayLike], places: Sequence[str]) -> list[Floats]:
+class Checked(Sequence[Floats]):
     """Sequences as ``float64[T, D]``, one feature a step where they are ``[T]``.
+
+    Each is looked at when it is asked for, as there may be more of them than memory holds.
+
+    Parameters
+    ----------
+    sequences, places
+        Arrays or lists of numbers, and where each is from.
 
     Raises
     ------
@@ -35,23 +43,41 @@ def checked(sequences: Sequence[ArrayLike], places: Sequence[str]) -> list[Float
         A sequence has no steps, another D than the first or a number that is not finite; names
         its place.
     """
-    arrays: list[Floats] = []
-    for values, place in zip(sequences, places, strict=True):
+
+    def __init__(self, sequences: Sequence[ArrayLike], places: Sequence[str]) -> None:
+        self._sequences, self._places = sequences, places
+        self._features = 0
+        self._features = self[0].shape[1]
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @overload
+    def __getitem__(self, index: int) -> Floats: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Floats]: ...
+    def __getitem__(self, index: int | slice) -> Floats | Sequence[Floats]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        return self._read(self._sequences[index], index)
+
+    def __iter__(self) -> Iterator[Floats]:
+        return (self._read(values, row) for row, values in enumerate(self._sequences))
+
+    def _read(self, values: ArrayLike, row: int) -> Floats:
         array = np.asarray(values, np.float64)
         array = array[:, None] if array.ndim == 1 else array
-        if array.ndim != 2 or not array.size or array.shape[1] != (arrays or [array])[0].shape[1]:
-            expected = f"[T, {arrays[0].shape[1]}]" if arrays else "[T, D]"
+        if array.ndim != 2 or not array.size or self._features not in (0, array.shape[1]):
             raise DataError(
-                f"{place}: expected numbers of shape {expected}, T at least 1, "
-                f"received {array.shape}"
+                f"{self._places[row]}: expected numbers of shape [T, {self._features or 'D'}], "
+                f"T at least 1, received {array.shape}"
             )
         if not np.isfinite(array).all():
             step = int(np.argmin(np.isfinite(array).all(axis=1)))
             raise DataError(
-                f"{place}, step {step}: expected finite numbers, received {array[step]}"
+                f"{self._places[row]}, step {step}: expected finite numbers, received {array[step]}"
             )
-        arrays.append(array)
-    return arrays
+        return array
 
 
 def summaries(sequences: Sequence[Floats]) -> Floats:
@@ -65,14 +91,12 @@ def summaries(sequences: Sequence[Floats]) -> Floats:
     >>> summaries([np.array([[1.0], [4.0], [1.0]])]).round(2).tolist()
     [[2.0, 1.41, 1.0, 4.0, 1.0, 1.0, 3.0]]
     """
-    return np.array(
-        [
-            np.concatenate(
-                [s.mean(0), s.std(0), s.min(0), s.max(0), s[0], s[-1], np.array([len(s)])]
-            )
-            for s in sequences
-        ]
+    rows = (
+        np.concatenate([s.mean(0), s.std(0), s.min(0), s.max(0), s[0], s[-1], [len(s)]])
+        for s in sequences
     )
+    width = 6 * sequences[0].shape[1] + 1
+    return np.fromiter(rows, np.dtype((np.float64, width)), len(sequences))
 
 
 def logistic(
@@ -106,7 +130,7 @@ def with_lags(steps: Floats) -> Floats:
 
 
 def mean_by_step(
-    answers: Sequence[ArrayLike], test: Sequence[Floats]
+    train: Sequence[Floats], answers: Sequence[ArrayLike], test: Sequence[Floats]
 ) -> tuple[list[list[float]], str]:
     """The mean training answer at each step number.
 
@@ -115,11 +139,12 @@ def mean_by_step(
     arrays = [np.asarray(answer, np.float64) for answer in answers]
     values = np.concatenate(arrays)
     step = np.concatenate([np.arange(len(array)) for array in arrays])
-    longest = max(int(step.max()) + 1, *(len(steps) for steps in test))
+    counts = lengths(test)
+    longest = max(int(step.max()) + 1, int(counts.max()))
     sums = np.bincount(step, values - values.mean(), minlength=longest)
     means = values.mean() + sums / (np.bincount(step, minlength=longest) + _TRUST)
-    detail = f"from {len(arrays):,} training sequences"
-    return [means[: len(steps)].tolist() for steps in test], detail
+    detail = f"the mean of {len(train):,} training sequences"
+    return [means[:count].tolist() for count in counts.tolist()], detail
 
 
 def lag_ridge(

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.drawing import in_blocks
 from sunhwan.data.padding import pad_sequences
 from sunhwan.data.words import split_words
-from sunhwan.tasks.baselines_numbers import fit, sample
+from sunhwan.tasks.baselines_numbers import fit
 
 #: a text, or its tokens
 Text = str | Sequence[str]
 
-#: more training texts than this are not needed to see what n-grams can do
-MOST_TEXTS = 200_000
+#: bytes of test texts whose n-grams are in memory at a time
+_AT_ONCE = 1 << 22
 
 #: where more of the words than this are new, letters tell more than words
 _MANY_NEW_WORDS = 0.1
@@ -35,7 +36,7 @@ _STEPS, _FEWEST_EPOCHS, _MOST_EPOCHS = 4_000, 3, 40
 
 
 def logistic(
-    train: Sequence[Text], y: NDArray[np.int64], test: Sequence[Text], seed: int
+    train: Sequence[Text], y: NDArray[np.int64], test: Sequence[Text]
 ) -> tuple[NDArray[np.float64], str]:
     """Logistic regression on the TF-IDF of n-grams (Wang and Manning 2012 on how far these go).
 
@@ -57,15 +58,15 @@ def logistic(
     from sklearn.pipeline import make_pipeline
 
     classes = int(y.max()) + 1
-    kept = sample(y, MOST_TEXTS, seed)
-    vectors, tf_idf, what = _vectors([train[row] for row in kept])
+    vectors, tf_idf, what = _vectors(train)
     features = min(_MOST_FEATURES, max(1_000, _MOST_WEIGHTS // classes))
     model = make_pipeline(
         SelectKBest(chi2, k=features), LogisticRegression(C=10.0, max_iter=_ITERATIONS)
     )
-    note = fit(model, vectors, y[kept])
-    probabilities = np.asarray(model.predict_proba(tf_idf(test)), np.float64)
-    return probabilities, f"TF-IDF of {what}, the {features:,} that tell most{_of(kept, y)}{note}"
+    note = fit(model, vectors, y)
+    answers = [model.predict_proba(tf_idf(some)) for some in in_blocks(test, _AT_ONCE)]
+    probabilities = np.concatenate(answers, dtype=np.float64)
+    return probabilities, f"TF-IDF of {what}, the {features:,} that tell most{note}"
 
 
 def ridge(
@@ -75,16 +76,16 @@ def ridge(
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
-    kept = sample(np.zeros(len(y), np.int64), MOST_TEXTS, seed)
-    vectors, tf_idf, what = _vectors([train[row] for row in kept])
+    vectors, tf_idf, what = _vectors(train)
     model = GridSearchCV(
         Ridge(solver="sparse_cg"),
         {"alpha": _PENALTIES},
         scoring="neg_mean_squared_error",
         cv=ShuffleSplit(1, test_size=0.2, random_state=seed),
-    ).fit(vectors, y[kept])
-    detail = f"TF-IDF of {what}{_of(kept, y)}; penalty {model.best_params_['alpha']:.3g}"
-    return model.predict(tf_idf(test)).tolist(), detail
+    ).fit(vectors, y)
+    detail = f"TF-IDF of {what}; penalty {model.best_params_['alpha']:.3g}"
+    answers = [model.predict(tf_idf(some)) for some in in_blocks(test, _AT_ONCE)]
+    return np.concatenate(answers).tolist(), detail
 
 
 def feed_forward(
@@ -97,8 +98,7 @@ def feed_forward(
     import keras
 
     classes = int(y.max()) + 1
-    kept = sample(y, MOST_TEXTS, seed)
-    words = Counter(word for row in kept for word in _words(train[row]))
+    words = Counter(word for text in train for word in _words(text))
     rank = {word: n for n, (word, _) in enumerate(words.most_common(_RANKS - 1), 1)}
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
@@ -110,14 +110,16 @@ def feed_forward(
         ]
     )
     model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy")
-    x = _last_words([train[row] for row in kept], rank)
+    x = _last_words(train, rank)
     epochs = int(np.clip(_STEPS * _BATCH // len(x), _FEWEST_EPOCHS, _MOST_EPOCHS))
-    model.fit(x, y[kept], batch_size=_BATCH, epochs=epochs, verbose=0)
+    model.fit(x, y, batch_size=_BATCH, epochs=epochs, verbose=0)
     answers = model.predict(_last_words(test, rank), batch_size=1024, verbose=0)
     probabilities = np.asarray(answers, np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    detail = f"last {_WORDS} words, Embedding {_WIDTH}, Flatten, Dense, {epochs} epochs"
-    return probabilities, detail + _of(kept, y)
+    return (
+        probabilities,
+        f"last {_WORDS} words, Embedding {_WIDTH}, Flatten, Dense, {epochs} epochs",
+    )
 
 
 def share_of_new_words(texts: Sequence[str]) -> float:
@@ -163,9 +165,8 @@ def _words(text: Text) -> Sequence[str]:
 
 def _last_words(texts: Sequence[Text], rank: dict[str, int]) -> NDArray[np.int32]:
     """Ranks of the last words that have one, ``int32[N, 20]``, padded in front."""
-    rows = [[rank[word] for word in _words(text) if word in rank][-_WORDS:] for text in texts]
-    return pad_sequences(rows, maxlen=_WORDS)
-
-
-def _of(kept: NDArray[np.int64], y: NDArray[Any]) -> str:
-    return f", from {len(kept):,} of {len(y):,} training rows" if len(kept) < len(y) else ""
+    blocks = []
+    for some in in_blocks(texts, _AT_ONCE):
+        rows = [[rank[word] for word in _words(text) if word in rank][-_WORDS:] for text in some]
+        blocks.append(pad_sequences(rows, maxlen=_WORDS))
+    return np.concatenate(blocks)

@@ -30,13 +30,16 @@ class Config(Options):
     Examples
     --------
     >>> Config(task="classify", units=32).settled("text").embedding
-    64
+    32
     """
 
     task: Task
 
     bidirectional: bool | None = Field(None, description="read in both directions")
     embedding: int | None = Field(None, ge=1, le=4096, description="width of an id's vector")
+    token_dropout: float | None = Field(
+        None, ge=0, lt=1, description="share of ids that are hidden while training"
+    )
     pooling: PoolingMode | None = Field(None, description="how the steps become one answer")
     tokens: Tokens = Field("auto", description="what a text is split into")
     vocabulary: int | None = Field(None, ge=3, le=1_000_000, description="most ids of a text")
@@ -59,9 +62,9 @@ OPTIONS = {**Config.model_fields, **ForecastConfig.model_fields}
 #: chosen on validation data of the sets in `examples/`; see docs/workbench.md
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "all": {"cell": "gru", "units": 64, "num_layers": 1, "bidirectional": True, "embedding": 64,
-            "pooling": "max", "dropout": 0.5, "learning_rate": 1e-3, "schedule": "constant",
-            "epochs": 20, "batch_size": 64, "patience": 3},
-    "text": {},
+            "pooling": "max", "dropout": 0.5, "token_dropout": 0.0, "learning_rate": 1e-3,
+            "schedule": "constant", "epochs": 20, "batch_size": 64, "patience": 3},
+    "text": {"units": 48, "embedding": 32, "token_dropout": 0.3, "batch_size": 32},
     "tag": {"pooling": "last"},
     "tokens": {"learning_rate": 2e-3, "epochs": 40, "batch_size": 32,
                "patience": 5},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sunhwan.data.examples import Examples, Kind
@@ -35,7 +36,7 @@ def _new_encoder(config: Config, examples: Examples) -> Any:
     return Numbers(max_length=config.max_length)
 
 
-def _text_encoder(config: Config, texts: list[str]) -> Any:
+def _text_encoder(config: Config, texts: Sequence[str]) -> Any:
     from sunhwan.data.korean import guess_text_encoder
     from sunhwan.data.tokens import TEXT_ENCODERS
 

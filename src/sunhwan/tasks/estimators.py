@@ -39,6 +39,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         pooling: str | None = None,
         dropout: float | None = None,
         recurrent_dropout: float = 0.0,
+        token_dropout: float | None = None,
         tokens: str = "auto",
         vocabulary: int | None = None,
         max_length: int | None = None,
@@ -61,6 +62,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         self.pooling = pooling
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.token_dropout = token_dropout
         self.tokens = tokens
         self.vocabulary = vocabulary
         self.max_length = max_length

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.runs.comparison import Scores
 from sunhwan.runs.resampling import bootstrap_intervals
 from sunhwan.tasks.forecast_baselines import Baseline
 from sunhwan.tasks.forecasting_figures import coverage, figures, records, repeats_last, scales
 from sunhwan.tasks.forecasting_scaling import Values
 from sunhwan.tasks.forecasting_windows import Windows, time_text
+from sunhwan.tasks.pairing import difference
 
 #: forecasts that the report can show
 _SHOWN = 8
@@ -44,10 +46,15 @@ def judge(
     """
     naive = {one.name: one.predicted for one in baselines if one.is_naive}
     metrics, best = figures(part, median, naive)
-    drawn = _intervals(part, seed, naive[best])
-    held = coverage(part, ends)
+    drawn, held = _intervals(part, seed, naive[best]), coverage(part, ends)
+    compared = _differences(part, median, seed)
     rows = [
-        {**one.record(part), "intervals": drawn(one.predicted, skill=False)} for one in baselines
+        {
+            **one.record(part),
+            "intervals": drawn(one.predicted, skill=False),
+            "difference": compared(one.predicted),
+        }
+        for one in baselines
     ]
     notes = [
         f"skill is measured against the {best} forecast, the best of those that learn nothing",
@@ -106,11 +113,11 @@ def _records(
     return found
 
 
-def _intervals(part: Windows, seed: int, naive: Values) -> Callable[..., dict[str, list[float]]]:
-    """A function from forecasts to the 95 % intervals of their figures.
+def _blocks(part: Windows) -> tuple[Callable[[Values], Values], int]:
+    """A function that sums values of windows by independent pieces, and how many these are.
 
-    Windows that begin within one horizon forecast some of the same values, so pieces of the series
-    as long as that are drawn anew, each with all its windows (Carlstein 1986).
+    Windows that begin within one horizon forecast some of the same values, so a piece of a series
+    is as long as that and has all its windows (Carlstein 1986).
     """
     pieces = np.stack([part.series, part.origins // part.horizon])
     block = np.unique(pieces, axis=1, return_inverse=True)[1].ravel()
@@ -119,6 +126,26 @@ def _intervals(part: Windows, seed: int, naive: Values) -> Callable[..., dict[st
     def by_block(values: Values) -> Values:
         return np.bincount(block, np.nansum(values, axis=1), count).astype(np.float64)
 
+    return by_block, count
+
+
+def _differences(part: Windows, median: Values, seed: int) -> Callable[[Values], dict[str, Any]]:
+    """A function from other forecasts to the network's difference from them, by pieces."""
+    by_block, count = _blocks(part)
+    known = by_block(part.is_known.astype(np.float64))
+
+    def scores(predicted: Values) -> Scores:
+        return Scores("error", by_block(np.abs(predicted - part.truth)), known)
+
+    own = scores(median)
+    return lambda predicted: (
+        difference("mae", scores(predicted), own, seed) if count >= _FEWEST_BLOCKS else {}
+    )
+
+
+def _intervals(part: Windows, seed: int, naive: Values) -> Callable[..., dict[str, list[float]]]:
+    """A function from forecasts to the 95 % intervals of their figures, pieces drawn anew."""
+    by_block, count = _blocks(part)
     known = by_block(part.is_known.astype(np.float64))
     simple = by_block(np.abs(naive - part.truth))
     scale = scales(part)[:, None]

@@ -77,6 +77,7 @@ def start(
     KeyboardInterrupt
         Ctrl-C; `resume` goes on.
     """
+    RunFolder.check_free(out, overwrite=overwrite)  # before data are read for nothing
     material = read_material(config, data)
     for line in material.data.notes:
         say(line)
@@ -134,7 +135,7 @@ def load(path: Path | str) -> ForecastLearner:
         It is not a run, is damaged, or its training did not finish.
     """
     run = RunFolder.open(path)
-    learner = _learner_of(run, run.file("weights.safetensors").stat().st_size)
+    learner = _learner_of(run, run.size("weights.safetensors"))
     run_records.put_weights(run, learner.model)
     if not learner.widths:
         raise DataError(

@@ -250,10 +250,6 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
 
 def _table(data: Any) -> tuple[Any, dict[str, Any]]:
     """What `read_series` can read, and the roles of its columns where they have no names."""
-    if hasattr(data, "to_frame") and not hasattr(data, "columns"):
-        data = data.to_frame()
-    if getattr(getattr(getattr(data, "index", None), "dtype", None), "kind", "") == "M":
-        data = data.reset_index()
     is_numbers = isinstance(data, list | tuple) and all(isinstance(x, int | float) for x in data)
     if not isinstance(data, np.ndarray) and not is_numbers:
         return data, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,16 +125,36 @@ def _rows(name: str, values: Any) -> list[Any]:
 
 def _frame_rows(name: str, frame: Any) -> Any:
     """The only column of a frame, or its rows if all columns are numbers."""
-    names = list(frame.columns)
+    names = _column_names(name, frame)
     if len(names) == 1:
         return frame[names[0]].to_list()
-    array = np.asarray(frame.to_numpy())
+    array = _frame_array(frame)
     if array.dtype.kind not in "fiub":
+        choice = f'"{names[0]}"' if isinstance(names[0], str) else repr(names[0])
         raise DataError(
             f"`{name}` must be one column, received {len(names)}: {shortened(names)}",
-            hint=f'choose one, such as {name}["{names[0]}"]',
+            hint=f"choose one, such as {name}[{choice}]",
         )
     return array
+
+
+def _frame_array(frame: Any) -> NDArray[Any]:
+    """The values of a frame ``[rows, columns]``, as numbers if each column has numbers alone."""
+    array = np.asarray(frame.to_numpy())
+    if array.dtype.kind == "O" and array.size:
+        # pandas has numbers and missing ones of which it makes objects when there are many columns
+        columns = [np.asarray(frame[name].to_numpy()) for name in frame.columns]
+        if all(column.dtype.kind in "fiub" for column in columns):
+            array = np.stack(columns, axis=1)
+    return array
+
+
+def _column_names(name: str, frame: Any) -> list[Any]:
+    names = list(frame.columns)
+    again = [column for column, count in Counter(names).items() if count > 1]
+    if again:
+        raise DataError(f"`{name}` must have one column called {again[0]!r}, received several")
+    return names
 
 
 def _out_of_frame(X: Any, y: Any, groups: Any) -> tuple[Any, Any, Any]:
@@ -143,10 +164,11 @@ def _out_of_frame(X: Any, y: Any, groups: Any) -> tuple[Any, Any, Any]:
         return X, y, groups
     if not hasattr(X, "columns"):
         raise DataError(f"`X` must be a frame where {named[0]!r} names a column of it")
+    columns = _column_names("X", X)
     for name in named:
-        if name not in list(X.columns):
-            raise UsageError(f"`X` has no column {name!r}, but {', '.join(map(str, X.columns))}")
-    rest = X[[name for name in X.columns if name not in named]]
+        if name not in columns:
+            raise UsageError(f"`X` has no column {name!r}, but {', '.join(map(str, columns))}")
+    rest = X[[name for name in columns if name not in named]]
     return (
         rest,
         X[y] if isinstance(y, str) else y,
@@ -205,7 +227,8 @@ def _sound(value: Any, where: str) -> Any:
 def _numbers(value: Any, where: str) -> NDArray[np.float32]:
     """``float32[T, D]``."""
     try:
-        array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+        is_frame = hasattr(value, "columns") and hasattr(value, "to_numpy")
+        array = _frame_array(value) if is_frame else np.asarray(_plain(value))
     except ValueError as error:
         raise DataError(f"{where} must have as many numbers at each step") from error
     if array.dtype.kind not in "fiub":
@@ -226,6 +249,10 @@ def _numbers(value: Any, where: str) -> NDArray[np.float32]:
             hint="fill the gaps" if np.isnan(steps).any() else None,
         )
     return narrow
+
+
+def _plain(value: Any) -> Any:
+    return value.to_numpy() if hasattr(value, "to_numpy") else value
 
 
 def _check_widths(inputs: Sequence[NDArray[np.float32]]) -> None:

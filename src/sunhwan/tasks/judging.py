@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples
-from sunhwan.tasks import metrics
+from sunhwan.data.spool import Spool, lengths
+from sunhwan.tasks import metrics, pairing
 from sunhwan.tasks.learner import Learner, Say
 
 #: mistakes whose words are explained: each costs as many answers as the text has pieces
@@ -26,7 +27,7 @@ def judge(learner: Learner, examples: Examples, encoded: Sequence[NDArray[Any]])
         As `sunhwan.tasks.metrics` gives, ``errors`` with place and text, and ``answers``.
     """
     answers = learner.answer(encoded)
-    judged = _figures(learner, examples, answers, [len(x) for x in encoded])
+    judged = _figures(learner, examples, answers, lengths(encoded))
     for error in judged.get("errors", []):
         index = error.pop("index")
         error["place"] = examples.places[index]
@@ -38,7 +39,7 @@ def judge(learner: Learner, examples: Examples, encoded: Sequence[NDArray[Any]])
 
 
 def _figures(
-    learner: Learner, examples: Examples, answers: Any, lengths: list[int]
+    learner: Learner, examples: Examples, answers: Any, lengths: NDArray[np.int64]
 ) -> dict[str, Any]:
     true: Any = examples.targets
     seed = learner.config.seed
@@ -69,12 +70,23 @@ def judge_baselines(
     training: Examples,
     test: Examples,
     encoded: tuple[Sequence[NDArray[Any]], Sequence[NDArray[Any]]],
+    answers: Any,
     say: Say,
 ) -> list[dict[str, Any]]:
-    """Train the baselines on the same part, and judge them on the same test."""
+    """Train the baselines on the same part, and judge them on the same test.
+
+    Parameters
+    ----------
+    encoded
+        Of `training` and `test`.
+    answers
+        Of the network to `test`, which each baseline is compared with row by row.
+    """
     from sunhwan.tasks.baselines import baselines_for
 
     is_numeric = training.kind in ("numbers", "sound")
+    if is_numeric and learner.per_step:
+        training, test = (_as_read(*part) for part in zip((training, test), encoded, strict=True))
     found = baselines_for(
         learner.task,
         training,
@@ -84,20 +96,35 @@ def judge_baselines(
         seed=learner.config.seed,
         on_start=lambda name: say(f"baseline: {name}"),
     )
+    true: Any = test.targets
+    steps = lengths(encoded[1]).tolist() if learner.per_step else None
+    metric = "accuracy" if learner.classes else "mae"
+    own = pairing.scores(true, answers, learner.classes, steps)
     rows = []
     for baseline in found:
-        answers = baseline.predictions if baseline.probabilities is None else baseline.probabilities
-        judged = _judge_baseline(learner, test, baseline.classes, answers)
+        said = baseline.predictions if baseline.probabilities is None else baseline.probabilities
+        judged = _judge_baseline(learner, test, baseline.classes, said)
+        theirs = pairing.scores(true, baseline.predictions, baseline.classes, steps)
         rows.append(
             {
                 "name": baseline.name,
                 "detail": baseline.detail,
                 "metrics": judged["metrics"],
                 "intervals": judged["intervals"],
+                "difference": pairing.difference(metric, theirs, own, learner.config.seed),
                 "seconds": baseline.seconds,
             }
         )
     return rows
+
+
+def _as_read(part: Examples, encoded: Sequence[NDArray[Any]]) -> Examples:
+    """The examples with answers to as many steps of each sequence as are read."""
+    steps, answers = lengths(encoded), part.targets or []
+    if np.array_equal(steps, lengths(answers)):
+        return part
+    pairs = zip(answers, steps.tolist(), strict=True)
+    return replace(part, targets=Spool(answer[:count] for answer, count in pairs).items())
 
 
 def _judge_baseline(
@@ -143,9 +170,9 @@ def _plain(value: Any) -> Any:
 
 def lengths_of(encoded: Sequence[NDArray[Any]]) -> dict[str, float]:
     """Median, 95th percentile and longest number of steps."""
-    steps = [len(x) for x in encoded]
+    steps = lengths(encoded)
     return {
-        "median": statistics.median(steps),
+        "median": float(np.median(steps)),
         "p95": float(np.quantile(steps, 0.95)),
-        "longest": max(steps),
+        "longest": int(steps.max()),
     }

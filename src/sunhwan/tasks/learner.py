@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sunhwan.data.batches import Batches
 from sunhwan.data.buckets import MOST
 from sunhwan.data.examples import Examples, Kind
+from sunhwan.data.spool import Spool, lengths
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.progress import Progress
 from sunhwan.tasks.config import Config, Task
@@ -88,9 +90,9 @@ class Learner:
     def _learn_answers(self, examples: Examples) -> None:
         if not examples.targets:
             raise DataError(f"`{self.task}` needs examples with answers, received none")
-        flat = [t for row in examples.targets for t in row] if self.per_step else examples.targets
-        if all(isinstance(target, str) for target in flat):
-            self.classes = sorted(set(flat))
+        flat = self._flat(examples.targets)
+        if isinstance(next(flat), str):
+            self.classes = sorted(set(self._flat(examples.targets)))
             if len(self.classes) < 2:
                 raise DataError(
                     f"there must be at least two labels to tell apart, received only "
@@ -98,20 +100,26 @@ class Learner:
                     hint="check which column is the label",
                 )
             return
-        numbers = np.asarray(flat, np.float64)
+        numbers = np.fromiter(self._flat(examples.targets), np.float64)
         self.mean, self.scale = float(numbers.mean()), float(numbers.std()) or 1.0
 
-    def encode(self, examples: Examples) -> list[NDArray[Any]]:
-        """The numbers of each input."""
+    def _flat(self, targets: Sequence[Any]) -> Iterator[Any]:
+        """All labels or numbers one by one."""
+        return chain.from_iterable(targets) if self.per_step else iter(targets)
+
+    def encode(self, examples: Examples) -> Sequence[NDArray[Any]]:
+        """The numbers of each input, on disk where they are large."""
         if hasattr(self.encoder, "encode_all"):
-            return list(self.encoder.encode_all(examples.inputs))
-        found = []
-        for value, place in zip(examples.inputs, examples.places, strict=True):
+            encoded: Sequence[NDArray[Any]] = self.encoder.encode_all(examples.inputs)
+            return encoded
+        found: Spool[NDArray[Any]] = Spool()
+        for row, value in enumerate(examples.inputs):
             try:
-                found.append(self.encoder.encode(value))
+                found.add(self.encoder.encode(value))
             except DataError as error:
+                place = examples.places[row]
                 raise DataError(f"{place}: {error.message}", hint=error.hint) from error
-        return found
+        return found.items()
 
     def batches(
         self,
@@ -134,37 +142,41 @@ class Learner:
             buckets=buckets,
         )
 
-    def _targets(self, examples: Examples, encoded: Sequence[NDArray[Any]]) -> list[Any]:
-        if self.classes:
-            codes = {name: code for code, name in enumerate(self.classes)}
+    def _targets(self, examples: Examples, encoded: Sequence[NDArray[Any]]) -> Sequence[Any]:
+        """Numbers of the labels, or numbers in the network's units, for each row or step."""
+        codes = {name: code for code, name in enumerate(self.classes)}
 
-            def code(label: Any, place: str) -> float:
-                if label not in codes:
-                    raise DataError(
-                        f"{place}: label {label!r} did not occur in training, "
-                        f"whose labels are {', '.join(self.classes[:20])}"
-                    )
-                return codes[label]
-
-        else:
-
-            def code(label: Any, place: str) -> float:
+        def code(label: Any, row: int) -> float:
+            if not codes:
                 return (float(label) - self.mean) / self.scale
+            if label not in codes:
+                raise DataError(
+                    f"{examples.places[row]}: label {label!r} did not occur in training, "
+                    f"whose labels are {', '.join(self.classes[:20])}"
+                )
+            return codes[label]
 
-        pairs = zip(examples.targets or [], examples.places, encoded, strict=True)
+        targets = examples.targets or []
         if not self.per_step:
-            return [code(target, place) for target, place, _ in pairs]
-        return [np.array([code(t, place) for t in row[: len(x)]]) for row, place, x in pairs]
+            return [code(target, row) for row, target in enumerate(targets)]
+        dtype = np.int32 if codes else np.float32
+        pairs = enumerate(zip(targets, lengths(encoded).tolist(), strict=True))
+        return Spool(
+            np.array([code(t, row) for t in target[:steps]], dtype)
+            for row, (target, steps) in pairs
+        ).items()
 
-    def _weights(self, targets: list[Any]) -> list[Any]:
+    def _weights(self, targets: Sequence[Any]) -> Sequence[Any]:
         """Weights under which each class counts alike (King and Zeng 2001)."""
         if not self.classes:
             raise UsageError("`class_weights` needs labels, but the answers are numbers")
-        counts = np.bincount(
-            np.concatenate([np.atleast_1d(t) for t in targets]), minlength=len(self.classes)
-        )
-        weight = counts.sum() / np.maximum(counts, 1) / len(self.classes)
-        return [weight[target] for target in targets]
+        counts = np.zeros(len(self.classes), np.int64)
+        for row in targets if self.per_step else [targets]:
+            counts += np.bincount(row, minlength=len(counts))
+        weight = counts.sum() / np.maximum(counts, 1) / len(counts)
+        if not self.per_step:
+            return list(weight[np.asarray(targets, np.int64)])
+        return Spool(weight[row].astype(np.float32) for row in targets).items()
 
     def fit(
         self,
@@ -206,12 +218,10 @@ class Learner:
         if not self.classes or examples.targets is None:
             return examples
         names = set(self.classes)
-        rows = [
-            row
-            for row, target in enumerate(examples.targets)
-            if (set(target) <= names if self.per_step else target in names)
-        ]
-        if not rows:
+        targets = examples.targets
+        known = (set(t) <= names if self.per_step else t in names for t in targets)
+        rows = np.flatnonzero(np.fromiter(known, bool, len(targets)))
+        if not len(rows):
             raise DataError(
                 f"none of the {len(examples)} examples that training is stopped by has a label "
                 "that training has",
@@ -232,11 +242,14 @@ class Learner:
         return [self._finish(row) for row in raw] if self.per_step else self._finish(raw)
 
     def _finish(self, raw: NDArray[Any]) -> NDArray[np.float64]:
-        values = np.asarray(raw, np.float64)
+        values = np.array(raw, np.float64)
         if not self.classes:
             return values[..., 0] * self.scale + self.mean
-        values = np.exp(values - values.max(-1, keepdims=True))
-        return values / values.sum(-1, keepdims=True)
+        # in place, for there is one for each row and class
+        values -= values.max(-1, keepdims=True)
+        np.exp(values, out=values)
+        values /= values.sum(-1, keepdims=True)
+        return values
 
     def to_json(self) -> dict[str, Any]:
         """All but weights and encoder, as plain values."""

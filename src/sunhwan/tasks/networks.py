@@ -43,6 +43,7 @@ class Network(BaseModel):
     pooling: PoolingMode
     dropout: float = Field(ge=0, lt=1)
     recurrent_dropout: float = Field(ge=0, lt=1)
+    token_dropout: float = Field(0.0, ge=0, lt=1)
 
     @classmethod
     def of(cls, config: Config, encoder: Any, outputs: int, per_step: bool) -> Network:
@@ -98,8 +99,7 @@ class Network(BaseModel):
         import keras
 
         given, x, mask = self._inputs()
-        if self.inputs != "numbers" and self.dropout:
-            # whole ids' vectors, not parts of them (Gal and Ghahramani 2016)
+        if self.inputs == "columns" and self.dropout:
             x = keras.layers.SpatialDropout1D(self.dropout / 2, name="drop_inputs")(x)
         for number in range(1, self.num_layers + 1):
             is_last = number == self.num_layers
@@ -122,17 +122,23 @@ class Network(BaseModel):
             table = layers.Embedding(
                 self.vocabulary[0], self.embedding, mask_zero=True, name="table"
             )
-            return ids, table(ids), keras.ops.not_equal(ids, 0)
+            return ids, table(self._dropped(ids)), keras.ops.not_equal(ids, 0)
         mask = keras.Input((None,), dtype="bool", name="mask")
         if self.inputs == "numbers":
             x = keras.Input((None, self.features), name="numbers")
             return (x, mask), x, mask
         ids = keras.Input((None, len(self.vocabulary)), dtype="int32", name="ids")
+        kept = self._dropped(ids)
         parts = [
-            layers.Embedding(size, self.embedding, name=f"table_{n}")(ids[..., n])
+            layers.Embedding(size, self.embedding, name=f"table_{n}")(kept[..., n])
             for n, size in enumerate(self.vocabulary)
         ]
         return (ids, mask), keras.layers.Concatenate(name="vectors")(parts), mask
+
+    def _dropped(self, ids: Any) -> Any:
+        from sunhwan.layers.id_dropout import IdDropout
+
+        return IdDropout(self.token_dropout, name="drop_ids")(ids) if self.token_dropout else ids
 
     def _recurrent(self, number: int, keeps_steps: bool) -> Any:
         from sunhwan import layers
@@ -152,4 +158,4 @@ def _pooling(mode: Any) -> Any:
 
 
 _FROM_CONFIG = ("cell", "units", "num_layers", "bidirectional", "embedding", "pooling", "dropout",
-                "recurrent_dropout")  # fmt: skip
+                "recurrent_dropout", "token_dropout")  # fmt: skip

@@ -14,13 +14,7 @@ from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.files import write_text
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
-from sunhwan.runs.weights import (
-    expected_arrays,
-    load_weights,
-    model_arrays,
-    put_arrays,
-    save_weights,
-)
+from sunhwan.runs.weights import expected_arrays, model_arrays, put_arrays, save_weights
 from sunhwan.tasks.options import AnyOptions, make
 from sunhwan.tasks.sources import find_data
 from sunhwan.tasks.training import History
@@ -143,7 +137,7 @@ def trained(
 
 def put_weights(run: RunFolder, model: Any) -> None:
     """Give a model the weights of a run."""
-    put_arrays(model, load_weights(run.file("weights.safetensors"), expected_arrays(model)))
+    put_arrays(model, run.load_weights(expected_arrays(model)))
 
 
 def common_results(learner: Any, history: History, name: str, command: str) -> dict[str, Any]:

@@ -31,7 +31,9 @@ from sunhwan.tasks.splits import hold_out
 
 
 @dataclass
-class _Parts:
+class Parts:
+    """Examples to train on, to stop in time by and to judge by, and where they came from."""
+
     training: Examples
     validation: Examples
     test: Examples
@@ -64,7 +66,8 @@ def start(
         return forecast_run.start(
             config, data, out, overwrite=overwrite, lang=lang, progress=progress, say=say
         )
-    parts = _read(config, data, say)
+    RunFolder.check_free(out, overwrite=overwrite)  # before data are read for nothing
+    parts = read_parts(config, data, say)
     learner = Learner(config)
     learner.prepare(parts.training)
     for line in learner.encoder.describe(parts.validation.inputs):
@@ -96,7 +99,7 @@ def resume(
     run = run_records.open_unfinished(path)
     config = run_records.options_of(run, Config)
     data, _ = run_records.data_of(run)
-    parts = _read(config, data, say)
+    parts = read_parts(config, data, say)
     if run.has("environment.json"):  # the last to be written before training
         run_records.check_files(run, parts.source.files)
         learner = _learner_of(run)
@@ -118,7 +121,7 @@ def load(path: Path | str) -> Learner:
         It is not a run, is damaged, or its training did not finish.
     """
     run = RunFolder.open(path)
-    learner = _learner_of(run, run.file("weights.safetensors").stat().st_size)
+    learner = _learner_of(run, run.size("weights.safetensors"))
     run_records.put_weights(run, learner.model)
     return learner
 
@@ -187,7 +190,14 @@ def reader_of(path: Path | str) -> dict[str, Any]:
     return reader
 
 
-def _read(config: Config, data: Data, say: Say) -> _Parts:
+def read_parts(config: Config, data: Data, say: Say) -> Parts:
+    """Read the data of a run and split it, as its options say.
+
+    Raises
+    ------
+    UsageError, DataError
+        Data that cannot be read or split.
+    """
     named = dict(data.named or {})
     source = read_source(config.task, data.paths, named)
     for line in source.notes:
@@ -208,13 +218,13 @@ def _read(config: Config, data: Data, say: Say) -> _Parts:
     )
     if source.examples.rejected:
         say(f"rows dropped: {len(source.examples.rejected):,}; the report names them")
-    return _Parts(training, validation, test, source, Path(data.paths[0]).name)
+    return Parts(training, validation, test, source, Path(data.paths[0]).name)
 
 
 def _finish(
     run: RunFolder,
     learner: Learner,
-    parts: _Parts,
+    parts: Parts,
     command: str,
     progress: Progress | None,
     say: Say,
@@ -234,12 +244,13 @@ def _finish(
     )
     encoded = learner.encode(parts.training), learner.encode(parts.test)
     judged = judging.judge(learner, parts.test, encoded[1])
-    run.write_predictions(judging.prediction_rows(learner, parts.test, judged.pop("answers")))
+    answers = judged.pop("answers")
+    run.write_predictions(judging.prediction_rows(learner, parts.test, answers))
     judging.explain_errors(learner, judged)
-    baselines = judging.judge_baselines(learner, parts.training, parts.test, encoded, say)
+    baselines = judging.judge_baselines(learner, parts.training, parts.test, encoded, answers, say)
     results = {
         **run_records.common_results(learner, history, parts.name, command),
-        "data": _data_summary(parts, encoded[0]),
+        "data": _data_summary(learner, parts, encoded[0]),
         **judged,
         "baselines": baselines,
     }
@@ -255,14 +266,14 @@ def _learner_of(run: RunFolder, most_bytes: float = float("inf")) -> Learner:
     return Learner.from_json(config, encoder, model, where, most_bytes=most_bytes)
 
 
-def _fingerprint(learner: Learner, parts: _Parts) -> str:
+def _fingerprint(learner: Learner, parts: Parts) -> str:
     text = json.dumps(
         [learner.to_json(), learner.config.model_dump(mode="json"), parts.source.files,
          len(parts.training)], sort_keys=True)  # fmt: skip
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _data_summary(parts: _Parts, encoded: Sequence[Any]) -> dict[str, Any]:
+def _data_summary(learner: Learner, parts: Parts, encoded: Sequence[Any]) -> dict[str, Any]:
     rejected = parts.source.examples.rejected
     return {
         "train": len(parts.training),
@@ -271,7 +282,11 @@ def _data_summary(parts: _Parts, encoded: Sequence[Any]) -> dict[str, Any]:
         **run_records.rejected_summary(rejected),
         "columns": parts.source.columns,
         "files": parts.source.files,
-        "notes": [*parts.source.notes, *run_records.rejected_notes(rejected)],
+        "notes": [
+            *parts.source.notes,
+            *run_records.rejected_notes(rejected),
+            *learner.encoder.describe(parts.validation.inputs),
+        ],
         "lengths": judging.lengths_of(encoded),
     }
 

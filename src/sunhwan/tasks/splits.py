@@ -68,7 +68,9 @@ def _by_group(
 def _by_label(
     labels: Sequence[str], share: float, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    names, codes = np.unique(np.array(labels, dtype=object), return_inverse=True)
+    names = sorted(set(labels))
+    number = {name: code for code, name in enumerate(names)}
+    codes = np.fromiter(map(number.__getitem__, labels), np.int64, len(labels))
     held = []
     for code in range(len(names)):
         rows = random.permutation(np.flatnonzero(codes == code))

@@ -216,5 +216,5 @@ def predict(model: Any, batches: Batches) -> NDArray[Any] | list[NDArray[Any]]:
     """
     forward, values = forward_pass(model), variables(model)
     return batches.restore(
-        [np.asarray(forward(*values, batches[index][0])) for index in range(len(batches))]
+        np.asarray(forward(*values, batches[index][0])) for index in range(len(batches))
     )

@@ -8,13 +8,10 @@ figures, and a batch is one of seed, epoch and place; so there is nothing else t
 
 from __future__ import annotations
 
-import contextlib
 import math
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +22,9 @@ import numpy as np
 
 from sunhwan.data.batches import Batches
 from sunhwan.errors import TrainingError, UsageError
+from sunhwan.runs.interrupt import CtrlC, heard
 from sunhwan.runs.progress import Progress, duration
-from sunhwan.tasks.checkpoint import Keeper
+from sunhwan.tasks.checkpoint import Keeper, Record
 from sunhwan.tasks.pace import Mode, Pace, Schedule
 from sunhwan.tasks.steps import Scores, training_step, variables
 
@@ -158,7 +156,7 @@ class _Run:
         self._keeper, self._progress = keeper, progress
         self._step = training_step(model, optimizer, scores, batches.weight / len(batches))
         self._waiting: deque[tuple[int, Any]] = deque()
-        self._is_pressed = threading.Event()
+        self._ctrl_c = CtrlC()
         trainable, other = variables(model)
         fresh = {
             "trainable": trainable,
@@ -167,9 +165,9 @@ class _Run:
             "metrics": scores.zero(),
         }
         found = keeper.load(fresh)
-        arrays, record = (fresh, {}) if found is None else found
-        self._figures: dict[str, list[float]] = record.get("figures", {})
-        self._done: int = record.get("batch", 0)
+        nothing = Record(settings={}, figures={}, batch=0, seconds=0.0)
+        arrays, record = (fresh, nothing) if found is None else found
+        self._figures, self._done = record.figures, record.batch
         self._best = {
             name: arrays.get(f"best_{name}", []) for name in ("trainable", "non_trainable")
         }
@@ -177,13 +175,14 @@ class _Run:
         self._arrays = {
             name: [jax.numpy.array(array) for array in arrays.get(name, [])] for name in fresh
         }
-        self._started = time.monotonic() - record.get("seconds", 0.0)
+        self._started = time.monotonic() - record.seconds
 
     def to_end(self, label: str) -> History:
         """Train the epochs that are left, and give the model its best weights."""
         self._progress.begin(label, self._pace.epochs)
+        self._progress.go_on(len(self._monitored()) + self._done / len(self._batches))
         try:
-            with _ctrl_c(self._is_pressed):
+            with heard(at_once=False) as self._ctrl_c:
                 while (why := self._pace.why_stop(self._monitored())) is None:
                     self._train()
                     self._end_epoch()
@@ -229,7 +228,7 @@ class _Run:
 
     def _pause(self) -> None:
         """Between two batches: write the state if it is due, and stop if Ctrl-C was pressed."""
-        is_pressed = self._is_pressed.is_set()
+        is_pressed = self._ctrl_c.is_pressed
         if is_pressed or self._keeper.is_due():
             self._check_losses(0)
             self._save()
@@ -285,31 +284,6 @@ class _Run:
             ):
                 for variable, value in zip(own, best, strict=True):
                     variable.assign(value)
-
-
-@contextlib.contextmanager
-def _ctrl_c(is_pressed: threading.Event) -> Iterator[None]:
-    """Note the first Ctrl-C in `is_pressed`; a second one interrupts as usual.
-
-    Only the main thread hears signals, and a process in the background may ignore this one.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before in (
-        signal.SIG_IGN,
-        None,
-    ):
-        yield
-        return
-
-    def note(number: int, frame: Any) -> None:
-        is_pressed.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _learning_rate(model: Any, optimizer: Any) -> float:
