@@ -347,7 +347,7 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "judged from 2020-01 on",
         "windows that read 24 steps and forecast 12: 258 train, 31 validation, 73 test",
         "1,258 examples to train on, 31 to stop in time by, 73 to judge by",
-        "rows dropped: 3; the report names them",
+        "rows dropped: 3 of 1,200; the report names them",
         "rows left out: 3",
         "baselines",
         "too short, or a gap is where it is read",

@@ -356,7 +356,12 @@ def test_lists_of_numbers_from_parquet(tmp_path):
             "none of the 2 rows can be used; a.csv, line 2: `t` is",
         ),
         ([], [], "classify", "expected rows after the header, received none"),
-        (list("abcdefghijkl"), [*"abcdefghijkl"], "classify", "each of the 12 .* label of its own"),
+        (
+            list("abcdefghijkl"),
+            [*"abcdefghijkl"],
+            "classify",
+            "12 examples have 12 different labels",
+        ),
         (["a", "b"], ["x", "y"], "regress", "none of the 2 .*`y` must be a number, received 'x'"),
     ],
 )
@@ -410,3 +415,37 @@ def test_a_slip_in_a_column_of_numbers_costs_a_row_and_not_the_column() -> None:
     )
     with pytest.raises(UsageError):
         guess(half, "classify")
+
+
+def test_a_file_of_another_encoding_is_refused_and_not_thinned_out(tmp_path: Path) -> None:
+    path = tmp_path / "latin.csv"
+    lines = [
+        f"the film number {n} was {'naïve' if n % 3 else 'fine'},{'ab'[n % 2]}" for n in range(60)
+    ]
+    path.write_bytes("\n".join(["text,label", *lines, ""]).encode("latin-1"))
+    rows = open_rows(path)
+    columns = guess(rows.sample(), "classify")
+    with pytest.raises(
+        DataError, match=r"latin.csv, line 3: not UTF-8.*as in 40 of 60 rows"
+    ) as caught:
+        to_examples(rows, columns, "classify")
+    assert "windows-1252" in str(caught.value.hint)
+
+
+def test_labels_that_are_nearly_all_different_are_refused() -> None:
+    texts = [f"a film of {n} minutes" for n in range(30)]
+    rows = _rows("text,label", *((text, str(max(n, 3))) for n, text in enumerate(texts)))
+    with pytest.raises(DataError, match="30 examples have 27 different labels"):
+        to_examples(rows, Columns("text", text="text", label="label"), "classify")
+
+
+def test_a_file_without_a_header_does_not_lose_its_first_row() -> None:
+    sample = _rows(
+        "정말 좋은 영화,긍정",
+        ("너무 지루하고 길었던 영화", "부정"),
+        ("꼭 한 번 더 보고 싶다", "긍정"),
+    )
+    with pytest.raises(UsageError, match="it seems to be a row and not the names of the columns"):
+        guess(sample, "classify")
+    spam = _rows("message,spam", ("win a prize now", "spam"), ("see you at nine o'clock", "ham"))
+    assert guess(spam, "classify").label == "spam"

@@ -308,7 +308,7 @@ def test_equal_runs_show_no_difference() -> None:
     (found,) = compare({"one": rows, "two": rows})
     assert (found.difference, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
     assert found.verdict.startswith("No difference between two and one can be shown")
-    assert "차이는 확인되지 않습니다" in found.verdict_ko
+    assert "차이가 확인되지 않았습니다" in found.verdict_ko
 
 
 def test_several_runs_are_corrected() -> None:

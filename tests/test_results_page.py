@@ -71,7 +71,7 @@ def test_parts_come_in_the_order_of_their_weight(pages):
         "Run it again", "Measured with",
     ]  # fmt: skip
     assert headings(pages["forecast", "ko"]) == [
-        "기준 모형과의 비교", "데이터", "학습 과정", "예측", "단계별 예측력", "모형",
+        "기준 모형과의 비교", "데이터", "학습 과정", "예측", "단계별 예측력", "모델",
         "다시 실행하기", "실행 환경",
     ]  # fmt: skip
     assert '<html lang="ko">' in pages["forecast", "ko"]

@@ -149,7 +149,7 @@ def two_runs(tmp_path) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ([], ["행 10개", "정확도", "차이", "95% 신뢰구간", "P값", "쪽의 차이는 확인되지 않습니다"]),
+        ([], ["행 10개", "정확도", "차이", "95% 신뢰구간", "P값", "차이가 확인되지 않았습니다"]),
         (["--lang", "en"], ["10 rows", "accuracy", "difference", "95 % interval", "No difference"]),
     ],
 )

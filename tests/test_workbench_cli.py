@@ -96,7 +96,7 @@ def test_train_shows_the_network_beside_its_baselines(trained) -> None:
     assert f"다음:   sunhwan predict {run}" in result.stdout
     assert "텍스트: review" in result.stderr
     assert "epoch 4/4" in result.stderr
-    assert "제외한 행: 1개" in result.stderr
+    assert "제외한 행: 전체" in result.stderr
     assert '<html lang="ko"' in (run / "report.html").read_text(encoding="utf-8")
     results = RunFolder.open(run).read("results.json")
     assert results["metrics"]["accuracy"] > 0.9

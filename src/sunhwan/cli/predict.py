@@ -108,5 +108,10 @@ def _format(given: str | None, out: Path | None, data: list[str]) -> Format:
         return "jsonl"
     if given is not None:
         raise UsageError(f"`--format` must be csv or jsonl, received {given!r}")
-    name = str(out) if out is not None else next(iter(data), "")
-    return "jsonl" if name.lower().removesuffix(".gz").endswith(_LINES) else "csv"
+    name = (str(out) if out is not None else next(iter(data), "")).lower().removesuffix(".gz")
+    if out is not None and out.suffix and not name.endswith((".csv", *_LINES)):
+        raise UsageError(
+            f"`--out` must end in .csv or .jsonl, received {out.name!r}",
+            hint="give `--format csv` or `--format jsonl` to use another ending",
+        )
+    return "jsonl" if name.endswith(_LINES) else "csv"

@@ -24,7 +24,7 @@ NAMES = {
     "id": "id ids uid key no index sequence 번호 아이디 식별자",
     "group": "group speaker subject patient participant writer 그룹 화자 환자 참가자",
     "time": "time date datetime timestamp day month year hour ds t step "
-    "시간 시각 날짜 일자 일시 월",
+    "시간 시각 날짜 일자 일시 연월 년월 월",
     "series": "series store shop item product region city station sensor 시계열 지점 품목 지역",
 }
 TIME_PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -34,7 +34,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|\d+")
 #: fewer numbered columns than this are no sequence, but may be just "item 1" and "item 2"
 _FEWEST_STEPS = 3
 #: share of the values of a column that may be of another kind than the rest
-_SLIPS = 0.05
+SLIPS = 0.05
 
 
 def fits(name: str, role: str) -> bool:
@@ -142,7 +142,7 @@ class Fact:
 
     def _are(self, parse: Any) -> bool:
         """Whether the values are such, but for a few slips, whose rows are rejected by name."""
-        return sum(not _is(parse, value) for value in self.filled) <= _SLIPS * len(self.filled)
+        return sum(not _is(parse, value) for value in self.filled) <= SLIPS * len(self.filled)
 
 
 def _is(parse: Any, value: Any) -> bool:

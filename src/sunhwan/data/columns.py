@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from sunhwan.data.column_facts import find_steps, look_at
 from sunhwan.data.column_finder import LISTED, ROLES, Finder, Named
 from sunhwan.data.rows import Row
+from sunhwan.data.values import shortened
 from sunhwan.errors import DataError, UsageError
 
 Task = Literal["classify", "regress", "tag", "forecast"]
@@ -174,6 +175,8 @@ def guess(
         "tag": lambda: _tag(finder),
         "forecast": lambda: _forecast(finder),
     }[task]()
+    if layout == "text":
+        _check_header(finder)
     roles: dict[str, Any] = {
         role: n if role in LISTED else n[0] for role, n in finder.roles.items()
     }
@@ -182,6 +185,18 @@ def guess(
     return Columns(
         layout, **roles, width=width, reasons=finder.reasons, unused=tuple(finder.free())
     )
+
+
+def _check_header(finder: Finder) -> None:
+    """In a file without a header, the names of the columns are a text and its label."""
+    text, label = finder.roles["text"][0], finder.roles.get("label", ("",))[0]
+    is_label = label in finder.facts and label in set(map(str, finder.facts[label].filled))
+    if is_label and " " in text.strip() and 2 * len(text) > finder.facts[text].length:
+        raise UsageError(
+            f"the first line holds {shortened(text)} and {label!r}, which is also a label of other "
+            "rows, so it seems to be a row and not the names of the columns",
+            hint="put a line such as text,label before the rows",
+        )
 
 
 def _sequences(finder: Finder, answer: str) -> Layout:

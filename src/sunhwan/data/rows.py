@@ -172,7 +172,7 @@ def _open(source: Source, format: Format | None) -> _Table:
     if format is None:
         raise UsageError(
             f"{source.name}: the ending {ending!r} names no format",
-            hint=f"use one of {', '.join(_ENDINGS)}, or say the format: csv, tsv, jsonl, parquet",
+            hint=f"rename the file to end in one of {', '.join(_ENDINGS)}",
         )
     if format == "parquet":
         return _Parquet(source)
@@ -205,8 +205,8 @@ class _Delimited:
             raise DataError(
                 f"{source.name}, line {head.number}: expected the names of the columns, but the "
                 f"line cannot be read ({fault})",
-                hint="save the file as UTF-8 with usual line ends; "
-                "for older Korean files: iconv -f cp949 -t utf-8",
+                hint="save the file as UTF-8 with usual line ends (in Excel: 'CSV UTF-8'); "
+                "files of Korean Excel: iconv -f cp949 -t utf-8",
             )
         self._dialect = sniff([line.content for line in start], tabs=tabs)
         self.note = str(self._dialect)

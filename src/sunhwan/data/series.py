@@ -8,15 +8,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sunhwan.data.column_facts import SLIPS
 from sunhwan.data.examples import Rejected
 from sunhwan.data.series_tables import MISSING, PLACE, read_table
+from sunhwan.data.series_times import PATTERN, find_times, with_plain_times
 from sunhwan.errors import DataError, UsageError
 
 #: steps as polars writes them, and as people do
@@ -24,13 +25,6 @@ FREQUENCIES = {"1h": "hourly", "1d": "daily", "1bd": "weekdays", "7d": "weekly",
 FREQUENCIES |= {"3mo": "quarterly", "12mo": "yearly", "1i": "rows in order, without times"}
 #: a column of more different names than this is no covariate
 MOST_CATEGORIES = 50
-_PARTS = ("year", "month", "day", "hour", "minute")
-#: year, month, day, hour, minute, second; all but the year may be left out
-_TIME = (
-    r"^(\d{4})(?:[-/.]? ?(\d{1,2}))?(?:[-/.]? ?(\d{1,2})\.?)?"
-    r"(?:[T ]+(\d{1,2}))?(?::(\d{2}))?(?::(\d{2}(?:\.\d+)?))?Z?$"
-)
-_LOOKS_LIKE_TIME = r"^\d{4}([-/]\d{1,2}|\. ?\d{1,2}\. ?\d{1,2})(\D.*)?$"
 #: names that no column of a file has
 _WHEN, _NAME, _TARGET, _VALUE = "\0time", "\0name", "\0target", "\0value"
 
@@ -127,7 +121,7 @@ def read_series(
     >>> print(found.notes[-1])
     1 of 4 values are missing in 1 gaps; the longest has 1 steps from 2020-03-01 00:00:00
     """
-    table, notes = read_table(data), list[str]()
+    table, notes = with_plain_times(read_table(data)), list[str]()
     when = _time_columns(table, time)
     taken = [*when, *_named(table, "series", [series] if series else [])]
     targets = _targets(table, target, taken)
@@ -172,16 +166,13 @@ def _named(table: pl.DataFrame, option: str, names: Sequence[str]) -> list[str]:
 def _time_columns(table: pl.DataFrame, time: str | Sequence[str] | None) -> list[str]:
     if time is not None:
         return _named(table, "time", [time] if isinstance(time, str) else time)
-    for name in table.columns[1:]:
-        first = table[name].drop_nulls().head(20)
-        if len(first) and first.str.contains(_LOOKS_LIKE_TIME).all():
-            return [name]
-    names = {name.lower(): name for name in table.columns[1:]}
-    return [names[part] for part in takewhile(names.__contains__, _PARTS)]
+    return find_times(table)
 
 
 def _is_number(column: pl.Series) -> bool:
-    return column.cast(pl.Float64, strict=False).null_count() == column.null_count()
+    """Whether it is but for a few slips, which are named when the column is read."""
+    slips = column.cast(pl.Float64, strict=False).null_count() - column.null_count()
+    return slips <= SLIPS * (len(column) - column.null_count())
 
 
 def _is_counter(column: pl.Series) -> bool:
@@ -200,7 +191,8 @@ def _targets(
         raise UsageError(
             "`target` must be named, for one column of numbers was expected beside the times and "
             f"{len(found)} were found: {', '.join(found)}",
-            hint="name the one to forecast, or several if each is a series of its own",
+            hint="name the one to forecast, or several if each is a series of its own; "
+            "if one of them holds the times, name it with `time`",
         )
     return found
 
@@ -213,7 +205,7 @@ def _with_times(
         order = pl.int_range(pl.len()).over(series) if series else pl.int_range(pl.len())
         return table.with_columns((order * 10**6).cast(pl.Datetime("us")).alias(_WHEN)), []
     if len(when) == 1:
-        parts = table[when[0]].str.extract_groups(_TIME).struct.unnest()
+        parts = table[when[0]].str.extract_groups(PATTERN).struct.unnest()
     else:
         parts = table.select(pl.col(name).alias(str(i)) for i, name in enumerate(when, 1))
     starts = (None, "1", "1", "0", "0", "0")

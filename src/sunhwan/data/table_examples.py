@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -19,6 +20,8 @@ from sunhwan.errors import DataError, UsageError
 
 #: with as many labels as rows, and more than this, the column is no label
 _MOST_SINGLE_LABELS = 10
+#: share of rows that are not UTF-8 above which the file is taken for one of another encoding
+_MOST_WRONG = 0.01
 
 
 def to_examples(
@@ -86,7 +89,8 @@ def check_examples(examples: Examples, task: Task) -> None:
     Raises
     ------
     DataError
-        There are none, all have the same answer, or each has a label of its own.
+        There are none, all have the same answer, most have a label of their own, or so many rows
+        are not UTF-8 that the file is not.
     """
     if not len(examples):
         first = "; ".join(f"{r.place}: {r.reason}" for r in examples.rejected[:1])
@@ -96,6 +100,7 @@ def check_examples(examples: Examples, task: Task) -> None:
             else "expected rows after the header, received none",
             hint="name the columns with --text, --label, --target or --features" if first else None,
         )
+    _check_encoding(examples)
     if examples.targets is None:
         return
     per_step = task == "tag"
@@ -113,10 +118,24 @@ def check_examples(examples: Examples, task: Task) -> None:
             f"all {count} examples have the {name} {first!r}, so nothing can be learnt",
             hint=f"add examples of another {name}, or name another column with --{name}",
         )
-    if not is_number and len(set(answers())) == count > _MOST_SINGLE_LABELS:
+    if not is_number and 2 * len(labels := set(answers())) > count > _MOST_SINGLE_LABELS:
         raise DataError(
-            f"each of the {count} examples has a label of its own, such as {first!r}",
+            f"{count} examples have {len(labels)} different labels, such as {first!r}, so nothing "
+            "can be learnt",
             hint="name another column with --label, or learn numbers with `regress --target`",
+        )
+
+
+def _check_encoding(examples: Examples) -> None:
+    """In a file of another encoding, just the rows with a letter beyond ASCII would be missing."""
+    fault = re.compile("not UTF-8: .* of the line")
+    wrong = [row for row in examples.rejected if fault.fullmatch(row.reason)]
+    count = len(examples) + len(examples.rejected)
+    if len(wrong) > _MOST_WRONG * count:
+        raise DataError(
+            f"{wrong[0].place}: {wrong[0].reason}, as in {len(wrong):,} of {count:,} rows",
+            hint="save the data as UTF-8 (in Excel: 'CSV UTF-8'); files of Korean Excel: "
+            "iconv -f cp949 -t utf-8, of others: iconv -f windows-1252 -t utf-8",
         )
 
 

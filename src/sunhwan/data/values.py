@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 MISSING = frozenset({"", "na", "n/a", "nan", "nat", "null", "none", "?"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DATE = re.compile(r"(\d{4})(?:[-/](\d{1,2})|[-./] ?(\d{1,2})[-./] ?(\d{1,2})\.?)(?:[T ]+(.+))?")
+#: 2024년 1월 31일
+_KOREAN = re.compile(r"^(\d{4})년\s*(\d{1,2})월(?:\s*(\d{1,2})일)?")
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -99,7 +101,8 @@ def to_text(value: Any, column: str) -> str:
 def to_time(value: Any, column: str) -> float:
     """What times are ordered by: a number as it is, a date in seconds since 1970.
 
-    Dates are ISO dates, also with ``.`` or ``/``, with or without a day and a time of day.
+    Dates are ISO dates, also with ``.`` or ``/`` or as in ``2024년 1월 31일``, with or without a
+    day and a time of day.
 
     Raises
     ------
@@ -111,7 +114,9 @@ def to_time(value: Any, column: str) -> float:
     >>> to_time("1970-01-02", "day"), to_time("1970/2", "month") / 86400, to_time("7", "step")
     (86400.0, 31.0, 7.0)
     """
-    found = _DATE.fullmatch(value.strip()) if isinstance(value, str) else None
+    found = (
+        _DATE.fullmatch(_KOREAN.sub(_in_digits, value.strip())) if isinstance(value, str) else None
+    )
     if found is None:
         return to_number(value, column)
     year, only_month, month, day, clock = found.groups(default="")
@@ -122,6 +127,10 @@ def to_time(value: Any, column: str) -> float:
     except ValueError as error:
         raise FieldError(f"`{column}` must be a date, received {value!r} ({error})") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _in_digits(found: re.Match[str]) -> str:
+    return "-".join(part for part in found.groups() if part)
 
 
 def to_sequence(value: Any, column: str) -> NDArray[np.float32]:

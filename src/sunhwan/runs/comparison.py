@@ -295,7 +295,7 @@ def _verdict(figures: Mapping[str, Any], comparisons: int) -> dict[str, Any]:
     better = (figures["difference"] > 0) == (measure == "accuracy")
     if figures["p_corrected"] >= LEVEL:
         english = f"No difference between {other} and {first} can be shown"
-        korean = f"{other} 쪽과 {first} 쪽의 차이는 확인되지 않습니다"
+        korean = f"두 실행({other}, {first}) 사이에 유의한 차이가 확인되지 않았습니다"
     else:
         # words that follow a run's name have one form in Korean, whatever the name ends in
         english = f"{other} is {'better' if better else 'worse'} than {first}"
@@ -316,5 +316,5 @@ def _verdict(figures: Mapping[str, Any], comparisons: int) -> dict[str, Any]:
         "verdict": f"{english}: {names[measure][0]} {ours} against {theirs}, a difference of "
         f"{difference} (95 % interval {low} to {high}; P {p}{corrected[0]}).",
         "verdict_ko": f"{korean}: {names[measure][1]} {ours} 대 {theirs}, 차이 "
-        f"{difference}(95% 신뢰구간 {low} ~ {high}; P {p}{corrected[1]}).",
+        f"{difference}(95% 신뢰구간 {low} ~ {high}; P값 {p}{corrected[1]}).",
     }

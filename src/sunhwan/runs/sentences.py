@@ -74,7 +74,7 @@ def tables(language: str) -> Tables:
     Examples
     --------
     >>> tables("ko")["side"], tables("en")
-    ({'first': '처음', 'last': '마지막'}, {})
+    ({'first': '뒷부분을', 'last': '앞부분을'}, {})
     """
     file = files("sunhwan.runs") / "texts" / f"{language}_sentences.toml"
     if not file.is_file():

@@ -30,7 +30,7 @@ _MEANINGS = {
     "future": "what is known of the steps to forecast",
 }
 _USE = """\
-import json
+{first}import json
 from pathlib import Path
 
 import {library}
@@ -42,9 +42,16 @@ feed = {{k: np.array(x["example"], x["dtype"]) for k, x in about["inputs"].items
 answer = {call}
 print(about["output"]["meaning"], answer, sep="\\n")
 """
+# Keras looks for TensorFlow where nobody says otherwise
+_BACKEND = 'import os\n\nos.environ.setdefault("KERAS_BACKEND", "jax")\n'
 _CALLS = {
-    "keras": ("keras", "keras.saving.load_model", "model.predict(feed, verbose=0)"),
-    "onnx": ("onnxruntime", "onnxruntime.InferenceSession", "model.run(None, feed)[0]"),
+    "keras": (_BACKEND, "keras", "keras.saving.load_model", "model.predict(feed, verbose=0)"),
+    "onnx": (
+        "# pip install onnxruntime\n",
+        "onnxruntime",
+        "onnxruntime.InferenceSession",
+        "model.run(None, feed)[0]",
+    ),
 }
 
 
@@ -137,12 +144,17 @@ def usage(path: Path) -> str:
 
     Examples
     --------
-    >>> print(usage(Path("film.onnx")).splitlines()[6])
+    >>> print(usage(Path("film.onnx")).splitlines()[7])
     model = onnxruntime.InferenceSession('film.onnx')
     """
-    library, load, call = _CALLS[_format(path, None)]
+    first, library, load, call = _CALLS[_format(path, None)]
     return _USE.format(
-        library=library, load=load, call=call, path=str(path), about=str(about_path(path))
+        first=first,
+        library=library,
+        load=load,
+        call=call,
+        path=str(path),
+        about=str(about_path(path)),
     )
 
 

@@ -15,7 +15,7 @@ from sunhwan.tasks import metrics, pairing
 from sunhwan.tasks.learner import Learner, Say
 
 #: mistakes whose words are explained: each costs as many answers as the text has pieces
-_EXPLAINED = 8
+_EXPLAINED = 12
 
 
 def judge(learner: Learner, examples: Examples, encoded: Sequence[NDArray[Any]]) -> dict[str, Any]:

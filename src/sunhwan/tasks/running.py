@@ -217,7 +217,9 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
         f"{len(test):,} to judge by"
     )
     if source.examples.rejected:
-        say(f"rows dropped: {len(source.examples.rejected):,}; the report names them")
+        dropped = len(source.examples.rejected)
+        count = len(training) + len(validation) + len(test) + dropped
+        say(f"rows dropped: {dropped:,} of {count:,}; the report names them")
     return Parts(training, validation, test, source, Path(data.paths[0]).name)
 
 

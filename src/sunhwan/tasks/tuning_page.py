@@ -222,5 +222,7 @@ def _dots(axes: Axes, trials: Sequence[Trial], places: Sequence[float]) -> None:
             alpha, edge = (0.85, "o") if one.loss <= top else (0.5, "^")
             axes.plot(place, min(one.loss, top), edge, color=drawn, markersize=5, alpha=alpha,
                       markeredgewidth=0)  # fmt: skip
+    if known[-1] > top:
+        axes.set_ylim(top=top + 0.05 * (top - known[0]))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_formatter(lambda value, place: number_text(value))
