@@ -349,6 +349,7 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "1,258 examples to train on, 31 to stop in time by, 73 to judge by",
         "rows dropped: 3 of 1,200; the report names them",
         "rows left out: 3",
+        "labels with one example, too few to be judged by: sales, other and 3 more",
         "baselines",
         "too short, or a gap is where it is read",
         "cycles read: day, week, year",

@@ -203,6 +203,19 @@ def test_next_windows_end_where_the_data_ends() -> None:
     assert np.isfinite(ahead.past).all()
 
 
+def test_a_series_with_too_few_steps_after_its_last_gap_is_told_how_many_are_read() -> None:
+    data = _waves()
+    cuts = split(data)
+    scaler = Scaler.fit(data, cuts, horizon=4, season=7)
+    one = data.series[0]
+    values = one.values.copy()
+    values[-6] = np.nan
+    short = replace(data, series=[replace(one, values=values)])
+    wanted = "reads the last 1[07] steps.*the longest of 1 series has 5 after its last gap"
+    with pytest.raises(DataError, match=wanted):
+        windows(short, scaler, cuts, "next", input_length=10, horizon=4)
+
+
 def test_a_new_forecaster_says_the_simple_guess() -> None:
     _, _, test = _parts(_waves())
     said = forecasting.distances(_model(test, cell="simple", units=5, num_layers=2), test)

@@ -154,16 +154,31 @@ def windows(
         if len(origins):
             pieces.append((number, _cut(one, scaler, origins, input_length, horizon)))
     if not pieces:
-        raise DataError(
-            f"the {part} part must hold {_context(scaler, input_length)} steps to read and "
-            f"{horizon} to forecast without a gap, but none of {len(data)} series does",
-            hint="a smaller `input_length` or `horizon`, a larger share for the part, or more data",
-        )
+        raise _too_short(data, part, _context(scaler, input_length), horizon)
     numbers = np.concatenate([np.full(len(cut["origins"]), number) for number, cut in pieces])
     arrays: dict[str, Any] = {
         name: np.concatenate([cut[name] for _, cut in pieces]) for name in pieces[0][1]
     }
     return Windows(series=numbers, data=data, scaler=scaler, **arrays)
+
+
+def _too_short(data: SeriesSet, part: Part, context: int, horizon: int) -> DataError:
+    if part != "next":
+        return DataError(
+            f"the {part} part must hold {context} steps to read and {horizon} to forecast without "
+            f"a gap, but none of {len(data)} series does",
+            hint="a smaller `input_length` or `horizon`, a larger share for the part, or more data",
+        )
+    gaps = [np.flatnonzero(np.isnan(one.values)) for one in data.series]
+    runs = [
+        len(one.values) - (gap[-1] + 1 if len(gap) else 0)
+        for one, gap in zip(data.series, gaps, strict=True)
+    ]
+    return DataError(
+        f"the network reads the last {context} steps, without a gap and with the last one known, "
+        f"but the longest of {len(data)} series has {max(runs)} after its last gap",
+        hint="give more of what came before, or fill the gap; a short one is filled with `fill`",
+    )
 
 
 def _context(scaler: Scaler, input_length: int) -> int:

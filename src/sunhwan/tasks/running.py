@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from sunhwan.tasks.sources import (
     read_source,
 )
 from sunhwan.tasks.splits import hold_out
+
+#: labels of a note that are named
+_RARE_NAMED = 10
 
 
 @dataclass
@@ -200,6 +204,7 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
     """
     named = dict(data.named or {})
     source = read_source(config.task, data.paths, named)
+    source.notes.extend(_rare_labels(source.examples))
     for line in source.notes:
         say(line)
     rest = source.examples
@@ -221,6 +226,17 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
         count = len(training) + len(validation) + len(test) + dropped
         say(f"rows dropped: {dropped:,} of {count:,}; the report names them")
     return Parts(training, validation, test, source, Path(data.paths[0]).name)
+
+
+def _rare_labels(examples: Examples) -> list[str]:
+    """A note on labels that cannot be both learnt and judged by."""
+    given = examples.targets or []
+    if not len(given) or not isinstance(given[0], str):
+        return []
+    rare = sorted(label for label, count in Counter(given).items() if count == 1)
+    more = f" and {len(rare) - _RARE_NAMED:,} more" if len(rare) > _RARE_NAMED else ""
+    names = ", ".join(rare[:_RARE_NAMED]) + more
+    return [f"labels with one example, too few to be judged by: {names}"] if rare else []
 
 
 def _finish(
