@@ -181,7 +181,7 @@ def test_later_data_is_forecast_from_its_own_end(run, tmp_path) -> None:
 
 def test_a_series_that_is_too_short_is_named(run, tmp_path) -> None:
     short = write(tmp_path / "short.csv", lines(STEPS + 12, first=STEPS))
-    with pytest.raises(DataError, match="16 steps to read"):
+    with pytest.raises(DataError, match=r"reads the last 16 steps.*has 12 after"):
         forecast_run.predict(run.path, [short])
 
 

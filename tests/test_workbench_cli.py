@@ -193,6 +193,9 @@ def test_predict_gives_the_rows_again(home: Path, trained) -> None:
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     known = reviews(12, 3)
+    *rows, empty = rows  # it keeps its place
+    assert (empty["key"], empty["review"]) == ("5", " ")
+    assert {empty[name] for name in ("predicted", "probability", "probability good")} == {""}
     assert [(int(row["key"]), row["review"]) for row in rows] == [row[:2] for row in known]
     assert (
         np.mean([row["predicted"] == mood for row, (*_, mood) in zip(rows, known, strict=True)])
@@ -203,7 +206,7 @@ def test_predict_gives_the_rows_again(home: Path, trained) -> None:
         assert sum(shares.values()) == pytest.approx(1, abs=2e-6)
         assert shares[row["predicted"]] == max(shares.values()) == float(row["probability"])
     assert "new.csv, line 14: `review` is empty" in result.stderr
-    assert "rows left out: 1 of 13" in result.stderr
+    assert "rows without an answer: 1 of 13" in result.stderr
 
 
 def test_predict_writes_json_lines(home: Path, trained, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,6 +220,8 @@ def test_predict_writes_json_lines(home: Path, trained, monkeypatch: pytest.Monk
     assert (result.exit_code, result.stdout) == (0, "")
     rows = [json.loads(line) for line in (home / "answers.jsonl").read_text().splitlines()]
     assert [row["review"] for row in rows] == [row["review"] for row in whole]
+    assert rows.pop()["predicted"] is None
+    assert whole.pop()["predicted"] == ""
     for row, other in zip(rows, whole, strict=True):
         assert row["probability good"] == pytest.approx(float(other["probability good"]), abs=2e-6)
     again = invoke("predict", trained[0], home / "answers.jsonl")
@@ -229,7 +234,7 @@ def test_predict_reads_lines_from_standard_input(trained) -> None:
     result = invoke("predict", trained[0], "-", stdin=lines)
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert [row["review"] for row in rows] == ["a great film, 좋은", "dull plot"]
+    assert [row["review"] for row in rows] == ["a great film, 좋은", "", "dull plot"]
     assert "standard input, line 2: `review` is empty" in result.stderr
     assert "standard input, line 3: not UTF-8: byte 7" in result.stderr
 
@@ -238,7 +243,7 @@ def test_predict_fails_where_no_row_can_be_answered(home: Path, trained) -> None
     result = invoke("predict", trained[0], "-", "--out", home / "none.csv", stdin="\n \n")
     assert result.exit_code == 1
     assert "no row could be answered" in result.stderr
-    assert "rows left out: 2 of 2" in result.stderr
+    assert "rows without an answer: 2 of 2" in result.stderr
     assert not (home / "none.csv").exists()
 
 
@@ -350,7 +355,7 @@ def test_steps_of_a_table_are_tagged_row_by_row(tmp_path: Path) -> None:
     assert (
         np.mean([a["predicted"] == tag for a, (_, tag) in zip(answers, found, strict=True)]) > 0.9
     )
-    assert "rows left out: 1 of 145" in result.stderr
+    assert "rows without an answer: 1 of 145" in result.stderr
 
 
 def test_numbers_are_answered_for_rows_of_steps(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def predict(
     """Answer new data: each row again, with `predicted` and for labels their probabilities.
 
     A forecast gives the next steps of each series with their intervals. Rows that cannot be
-    answered are named on standard error.
+    answered are named on standard error; in a table they stay, with nothing predicted.
     """
     chosen = _format(format, out, data or [])
     from sunhwan.tasks.answering import write_rows
@@ -56,10 +56,18 @@ def predict(
 
     rows = _rows(run, data or [], reject)
     with _stream(out) as stream:
-        count = write_rows(rows, stream, chosen)
+        answered = 0
+
+        def counted() -> Iterator[Any]:
+            nonlocal answered
+            for row in rows:
+                answered += row["predicted"] is not None if "predicted" in row else 1
+                yield row
+
+        write_rows(counted(), stream, chosen)
         if rejected:
-            note(f"rows left out: {len(rejected):,} of {count + len(rejected):,}")
-        if not count:
+            note(f"rows without an answer: {len(rejected):,} of {answered + len(rejected):,}")
+        if not answered:
             raise DataError("no row could be answered", hint="standard error names each")
 
 

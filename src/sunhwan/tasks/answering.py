@@ -41,7 +41,8 @@ def answer_rows(learner: Learner, chunks: Iterable[Chunk], reject: Reject) -> It
     dict
         What the row held, then ``predicted``; for labels also ``probability``, and
         ``probability LABEL`` for each of at most 20 labels. For tagging, a list of answers, or a
-        row for each step where the data has one; a step behind the longest length has none.
+        row for each step where the data has one; a step behind the longest length has none. A row
+        of a table that cannot be answered has None for each, so that rows keep their places.
 
     Raises
     ------
@@ -51,8 +52,7 @@ def answer_rows(learner: Learner, chunks: Iterable[Chunk], reject: Reject) -> It
     for chunk in chunks:
         for rejected in chunk.examples.rejected:
             reject(rejected)
-        if len(chunk.examples):
-            yield from _answered(learner, chunk, reject)
+        yield from _answered(learner, chunk, reject)
 
 
 def write_rows(rows: Iterable[Mapping[str, Any]], stream: BinaryIO, format: Format) -> int:
@@ -80,7 +80,15 @@ def write_rows(rows: Iterable[Mapping[str, Any]], stream: BinaryIO, format: Form
 
 def _answered(learner: Learner, chunk: Chunk, reject: Reject) -> Iterator[Record]:
     kept, encoded = _encoded(learner, chunk.examples, reject)
-    for row, answer in zip(kept, learner.answer(encoded), strict=True):
+    answered = zip(kept, learner.answer(encoded), strict=True)
+    if chunk.table is not None:
+        places = chunk.examples.places
+        found = {places[row]: _answer(learner, answer) for row, answer in answered}
+        none = dict.fromkeys(_columns(learner))
+        for place, fields in chunk.table:
+            yield _joined(fields, found.get(place, none))
+        return
+    for row, answer in answered:
         if chunk.steps is None:
             yield _joined(chunk.rows[row], _answer(learner, answer))
             continue
@@ -95,6 +103,8 @@ def _encoded(
 ) -> tuple[list[int], Sequence[NDArray[Any]]]:
     """Numbers of the examples that have some, and which these are."""
     everything = list(range(len(examples)))
+    if not everything:
+        return [], []
     try:
         return everything, learner.encode(examples)
     except DataError:
@@ -125,6 +135,14 @@ def _answer(learner: Learner, answer: Any) -> Record:
         for name, share in zip(learner.classes, shares, strict=True):
             found[f"probability {name}"] = float(share)
     return found
+
+
+def _columns(learner: Learner) -> list[str]:
+    """The names in an answer to a row of a table."""
+    if not learner.classes:
+        return ["predicted"]
+    each = learner.classes if len(learner.classes) <= _MOST_CLASSES and not learner.per_step else []
+    return ["predicted", "probability", *(f"probability {name}" for name in each)]
 
 
 def _joined(row: Mapping[str, Any], answer: Record) -> Record:

@@ -88,11 +88,15 @@ class Chunk:
         For each example its row of a table, or what stands in its place.
     steps
         For each example the rows of its steps, where a row is a step and each is answered.
+    table
+        Where a row is an example: place and fields of every row, also of those that cannot be
+        answered.
     """
 
     examples: Examples
     rows: list[dict[str, Any]] = field(default_factory=list)
     steps: list[list[dict[str, Any]]] | None = None
+    table: list[tuple[str, dict[str, Any]]] | None = None
 
 
 def read_again(
@@ -196,8 +200,7 @@ def _in_chunks(rows: Iterable[Row], columns: column_guess.Columns, task: Task) -
     remaining = iter(rows)
     while chunk := list(islice(remaining, _CHUNK)):
         examples = to_examples(chunk, columns, task, checked=False)
-        fields = {row.place: row.fields for row in chunk}
-        yield Chunk(examples, [fields[place] for place in examples.places])
+        yield Chunk(examples, table=[(row.place, row.fields) for row in chunk])
 
 
 def _sequences(rows: list[Row], columns: column_guess.Columns, task: Task) -> Chunk:
