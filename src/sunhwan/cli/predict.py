@@ -61,7 +61,7 @@ def predict(
         def counted() -> Iterator[Any]:
             nonlocal answered
             for row in rows:
-                answered += row["predicted"] is not None if "predicted" in row else 1
+                answered += row.get("predicted", "") is not None
                 yield row
 
         write_rows(counted(), stream, chosen)

@@ -14,6 +14,8 @@ from sunhwan.errors import DataError
 
 #: bytes of the longest line that is still a row
 LONGEST_LINE = 16 * 2**20
+#: how the fault of a line in another encoding begins; the byte follows
+NOT_UTF8 = "not UTF-8: byte 0x"
 #: gzip data that grows by more than this, and to more than `_HARMLESS` bytes, is refused
 LARGEST_RATIO = 200
 _HARMLESS = 64 * 2**20
@@ -186,6 +188,6 @@ def _decoded(raw: bytes, number: int) -> Line:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        fault = f"not UTF-8: byte 0x{raw[error.start]:02x} at place {error.start + 1} of the line"
+        fault = f"{NOT_UTF8}{raw[error.start]:02x} at place {error.start + 1} of the line"
         return Line(number, raw.decode("utf-8", errors="replace"), fault)
     return Line(number, text, "holds a NUL byte" if "\0" in text else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from sunhwan.data.columns import Columns, Task
 from sunhwan.data.examples import Collector, Examples, Rejected
+from sunhwan.data.lines import NOT_UTF8
 from sunhwan.data.long_tables import from_steps
 from sunhwan.data.rows import Row, Rows
 from sunhwan.data.spool import lengths
@@ -18,7 +18,7 @@ from sunhwan.data.table_fields import answer_reader, group_of, input_reader
 from sunhwan.data.values import FieldError
 from sunhwan.errors import DataError, UsageError
 
-#: with as many labels as rows, and more than this, the column is no label
+#: for more rows than this there must be at most half as many labels
 _MOST_SINGLE_LABELS = 10
 #: share of rows that are not UTF-8 above which the file is taken for one of another encoding
 _MOST_WRONG = 0.01
@@ -128,8 +128,7 @@ def check_examples(examples: Examples, task: Task) -> None:
 
 def _check_encoding(examples: Examples) -> None:
     """In a file of another encoding, just the rows with a letter beyond ASCII would be missing."""
-    fault = re.compile("not UTF-8: .* of the line")
-    wrong = [row for row in examples.rejected if fault.fullmatch(row.reason)]
+    wrong = [row for row in examples.rejected if row.reason.startswith(NOT_UTF8)]
     count = len(examples) + len(examples.rejected)
     if len(wrong) > _MOST_WRONG * count:
         raise DataError(
