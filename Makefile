@@ -92,6 +92,6 @@ $(LOCKED): requirements.lock
 	@touch $@
 
 $(INSTALLED): $(LOCKED) $(BUILT_FROM)
-	@echo "Building sunhwan$(if $(COMPILER), (the kernels take a few minutes), without its kernels: no C++ compiler was found) ..."
+	@echo "Building sunhwan$(if $(COMPILER), (the kernels take a minute or two), without its kernels: no C++ compiler was found) ..."
 	@$(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@

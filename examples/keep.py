@@ -15,13 +15,9 @@ from sunhwan.errors import DataError
 from sunhwan.runs.files import write_text
 
 HERE = Path(__file__).parent
-#: the figure by which a task is judged, and how it is written
-FIGURES = {
-    "classify": ("accuracy", "{:.1%}"),
-    "tag": ("accuracy", "{:.1%}"),
-    "regress": ("mae", "{:.3g}"),
-    "forecast": ("mae", "{:.3g}"),
-}
+#: the figures by which labels and numbers are judged, and how they are written
+FIGURES = {"accuracy": "{:.1%}".format, "mae": lambda x: f"{x:.3g}" if x < 1000 else f"{x:,.0f}",
+           "loss": "{:.3f}".format}  # fmt: skip
 HEAD = (
     "| script | what | figure | network | 95 % interval | best baseline | time |\n"
     "| --- | --- | --- | --- | --- | --- | --- |\n"
@@ -57,15 +53,16 @@ def keep(run: Path) -> None:
 def row(path: Path) -> str:
     """A line of the table."""
     kept = json.loads(path.read_text(encoding="utf-8"))
-    figure, form = FIGURES[kept["task"]]
+    figure = next(name for name in FIGURES if name in kept["metrics"])
+    form = FIGURES[figure]
     script = HERE / f"{path.stem}.sh"
     what = script.read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
     cells = (
         f"[{path.stem}]({script.name})",
         what,
         figure,
-        f"**{form.format(kept['metrics'][figure])}**{_skill(kept['metrics'])}",
-        " to ".join(map(form.format, kept["intervals"].get(figure) or ())) or "too few windows",
+        f"**{form(kept['metrics'][figure])}**{_skill(kept['metrics'])}",
+        " to ".join(map(form, kept["intervals"].get(figure) or ())) or "too few windows",
         _best_baseline(kept["baselines"], figure, form),
         _time(kept["seconds"]),
     )
@@ -80,13 +77,13 @@ def _skill(metrics: dict[str, Any]) -> str:
     return f", skill {metrics['skill']:.3f}" if "skill" in metrics else ""
 
 
-def _best_baseline(baselines: list[dict[str, Any]], figure: str, form: str) -> str:
-    sign = -1 if figure == "mae" else 1
+def _best_baseline(baselines: list[dict[str, Any]], figure: str, form: Any) -> str:
+    sign = 1 if figure == "accuracy" else -1
     known = [one for one in baselines if figure in one["metrics"]]
     if not known:
         return "-"
     best = max(known, key=lambda one: sign * one["metrics"][figure])
-    return f"{form.format(best['metrics'][figure])}, {best['name']}"
+    return f"{form(best['metrics'][figure])}, {best['name']}"
 
 
 def table() -> str:

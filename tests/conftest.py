@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 
 os.environ["KERAS_BACKEND"] = "jax"  # before anything imports keras
+os.environ["LC_ALL"] = "C.UTF-8"  # what the command line says is in the language of the system
 
 _SEED = 20
 

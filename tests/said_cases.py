@@ -26,7 +26,7 @@ from sunhwan.data.table_examples import to_examples
 from sunhwan.data.tokens import Characters, Jamo, Subwords, Words
 from sunhwan.tasks import forecast_baselines as naive
 from sunhwan.tasks import forecasting_figures as figures
-from sunhwan.tasks import run_records, sources
+from sunhwan.tasks import pieces, run_records, sources
 from sunhwan.tasks.baselines import baselines_for
 from sunhwan.tasks.forecast_judging import judge
 from sunhwan.tasks.forecasting_preparation import fill_gaps, guess_season, split
@@ -242,6 +242,11 @@ def _series() -> Iterator[Said]:
     yield from _notes(mixed.notes)
     yield from _rejected(mixed.rejected)
     yield from _notes(read_series({"y": [1, 2, 5]}, time=(), target="y").notes)
+    slips = np.sin(np.arange(90.0)).round(3)
+    slips[[7, 30, 60]] = 9999, 2e4, -700
+    yield from _notes(_days(slips.tolist()).notes)
+    slips[[7, 30, 60]] = -999
+    yield from _notes(_days(slips.tolist()).notes)
     quarters = {"t": ["2020-01-01 00:00", "2020-01-01 00:15", "2020-01-01 00:30"], "y": [1, 5, 2]}
     yield from _notes(read_series(quarters).notes)
 
@@ -260,6 +265,10 @@ def _seasons() -> Iterator[Said]:
         season, why = guess_season(data, cuts)
         scaler = Scaler.fit(data, cuts, horizon=3, season=season)
         yield from _notes([why, *scaler.notes])
+    hours = (np.datetime64("2020-01-01T00", "m") + 60 * np.arange(1000)).astype(str).tolist()
+    wave = np.sin(np.arange(1000) * np.pi / 12) + 0.1 * random.normal(size=1000)
+    hourly = read_series({"hour": hours, "y": wave.tolist()})
+    yield from _notes([guess_season(hourly, split(hourly))[1]])
     row = read_series({"y": list(20 + week)}, time=(), target="y")
     yield from _notes(Scaler.fit(row, split(row), horizon=3, season=1).notes)
 
@@ -275,6 +284,8 @@ def _forecasts() -> Iterator[Said]:
                  for part in ("train", "validation", "test")]  # fmt: skip
         widths, notes = figures.fit_intervals(parts[1], parts[1].target * 0.9)
         yield from _notes(notes)
+        one = parts[1].take(np.array([0]))
+        yield from _notes(figures.fit_intervals(one, one.target * 0.9)[1])
         compared = naive.baselines(*parts)
         yield from _notes(one.note for one in compared if one.note)
         yield from _notes(f"baseline: {one.name}" for one in compared)
@@ -327,6 +338,21 @@ def _baselines() -> Iterator[Said]:
 #: what takes long, or a machine of another kind, to be said
 _WRITTEN: dict[str, tuple[str, ...]] = {
     "sentence": (
+        "4 characters are too few to hold some of them out: all figures are of what was learnt by "
+        "heart",
+        "characters to learn from: 953,662, to stop in time by: 50,193, to judge by: 111,539",
+        "tokens: characters (65 different ones write the texts)",
+        "tokens: characters (1,265 different ones write the texts, 1,180 of them Hangul)",
+        "writing at temperature 0.5",
+        "never met while learning, and read as unknown: 'ë' '가'",
+        "how often each token occurs in training",
+        "how often each token occurs in training, from 4,194,304 of 7,138,499 training tokens",
+        "looks at 6 tokens, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
+        "looks at 1 token, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
+        "rows without an answer: 3 of 120",
+        "baseline: unigram",
+        "the text is empty",
+        "is a table; tables are read where they are named themselves",
         "always a film, and more, the answer of 7.0% in training",
         "a.parquet: Parquet",
         "baseline: feed-forward net",
@@ -349,7 +375,11 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "1,258 examples to train on, 31 to stop in time by, 73 to judge by",
         "rows dropped: 3 of 1,200; the report names them",
         "rows left out: 3",
+        "val loss 0.6707 in epoch 4; all epochs are done (6 s)",
+        "val loss 1.2e-05 in epoch 4; no better val_loss than that of epoch 4 for 1 epoch (4 min)",
+        "val loss 12 in epoch 2; no better val_loss than that of epoch 2 for 3 epochs (2 h 5 min)",
         "labels with one example, too few to be judged by: sales, other and 3 more",
+        pieces.describe(1, 17),
         "baselines",
         "too short, or a gap is where it is read",
         "cycles read: day, week, year",
@@ -361,12 +391,18 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "a.zip/b.csv, line 7: the file cannot be read (Error -3)",
         "a.zip/b.csv, line 7: longer than 16 MiB, which is no row of a table",
         "the gzip data grows more than 200 times when it is expanded, as no text does",
+        "a.csv is data that this run learnt from: these figures say nothing about new data",
     ),
-    "place": ("series 'north'",),
+    "place": (
+        "series 'north'",
+        "macro.csv, line 2, steps 113 to 120",
+        "macro.parquet, row 1, steps 113 to 120",
+    ),
     "title": (
         "classify: reviews.csv",
         "regress: wear.csv",
         "tag: ko_kaist.conllu",
+        "generate: input.txt",
         "forecast: airline-passengers.csv",
     ),
     "kernel": (

@@ -207,7 +207,7 @@ def test_inputs_of_every_kind_are_told() -> None:
     from sunhwan.tasks.exporting_inputs import inputs_text
 
     class Told:
-        task = "classify"
+        task, per_step = "classify", False
 
         def __init__(self, kind: str, encoder: Any) -> None:
             self.kind, self.encoder = kind, encoder

@@ -308,10 +308,15 @@ def test_too_few_windows_for_an_interval_are_said() -> None:
     few = validation.take(np.arange(3))
     missed = np.abs(few.target)
     widths, notes = forecasting_figures.fit_intervals(few, np.zeros_like(missed))
-    assert len(notes) == 2
-    assert "only 3 windows and 12 errors: too few for 95%" in notes[1]
+    assert len(notes) == 3
+    assert "few windows (3) and too few errors for 95% (12)" in notes[1]
     assert widths["0.8"] == pytest.approx([np.sort(missed.ravel())[10]] * 4)
     assert widths["0.95"] == pytest.approx([missed.max()] * 4)
+    # windows that overlap miss the same value by the same, here the two largest errors
+    assert widths["0.8"] == widths["0.95"]
+    assert notes[2].startswith("the intervals of 80% and 95% are the same")
+    differing = np.random.default_rng(1).normal(size=missed.shape)
+    assert len(forecasting_figures.fit_intervals(few, differing)[1]) == 2
 
 
 def test_a_forecast_that_repeats_the_last_value_is_called_so() -> None:

@@ -45,6 +45,17 @@ def test_both_readmes_have_the_same_examples() -> None:
     assert theirs == "".join(blocks(english, "console"))
 
 
+def test_both_pages_on_the_workbench_name_the_same_options_and_files() -> None:
+    english, korean = (
+        (ROOT / "docs" / name).read_text("utf-8") for name in ("workbench.md", "workbench.ko.md")
+    )
+    for kind in (r"--[a-z][a-z-]+", r"[a-z_]+(?:/[a-z_]+)?\.(?:py|json|html|yaml|csv|safetensors)"):
+        named = [set(re.findall(kind, page)) - {"--lang"} for page in (english, korean)]
+        assert named[0] == named[1]
+    rows = [len(re.findall(r"^\| ", page, re.M)) for page in (english, korean)]
+    assert rows[0] == rows[1]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_files_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8"))

@@ -179,7 +179,7 @@ def test_early_stopping_counts_the_epochs_that_ran(tmp_path):
     # the first epoch is the best, and three more are waited for
     assert record["epochs_run"] == 4
     assert results["settings"]["early_stopping"] == {"monitor": "val_loss", "patience": 3}
-    assert progress.time_left() == "0 s left"
+    assert progress.time_left() == ""
 
 
 def flat(material: Material) -> Material:
@@ -307,7 +307,7 @@ def test_plain_progress_writes_a_line_an_epoch(alone):
     assert len(lines) == 3
     assert re.fullmatch(
         r"small, SimpleRNN\(3\), seed 2: epoch 1/2: loss [\d.]+ \(validation [\d.]+\), "
-        r"share right [\d.]+ \(validation [\d.]+\), \d+ s left",
+        r"share right [\d.]+ \(validation [\d.]+\)(, about \d+ s left)?",
         lines[0],
     )
     assert "test loss" in lines[2]

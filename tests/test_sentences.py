@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import sunhwan
 from said_cases import Said, every_case
+from said_errors import every_error
 from sunhwan.cli import app, outcome
 from sunhwan.runs import sentences
 from sunhwan.runs.folder import RunFolder
@@ -23,12 +24,14 @@ from sunhwan.runs.sentences import tables, translated
 PACKAGE = Path(sunhwan.__file__).parent
 
 #: tables whose sentences are said as they are; all others stand in these
-WHOLE = ("sentence", "place", "title", "kernel")
+WHOLE = ("sentence", "place", "title", "kernel", "failure", "hint")
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> list[Said]:
-    return list(dict.fromkeys(every_case(tmp_path_factory.mktemp("said"))))
+    folders = (tmp_path_factory.mktemp(name) for name in ("said", "errors"))
+    said = [*every_case(next(folders)), *every_error(next(folders))]
+    return list(dict.fromkeys(said))
 
 
 def test_all_that_is_said_has_a_korean_sentence(cases):
@@ -108,6 +111,7 @@ def test_a_text_made_to_take_long_does_not():
     for text in ("`a` is not one but " * 500, "a, line 1: " * 2_000, "(" * 9_999, "1 of " * 1_900):
         translated(text, "ko")
         translated(text, "ko", "kernel")
+        translated(text, "ko", "failure")
     assert time.perf_counter() - start < 5
 
 

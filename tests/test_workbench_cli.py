@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from subprocesses import environment
 from sunhwan.cli import app
+from sunhwan.data.rows import open_rows
 from sunhwan.runs.folder import RunFolder
 from sunhwan.tasks.config import Config
 from sunhwan.tasks.forecast_config import ForecastConfig
@@ -95,7 +96,7 @@ def test_train_shows_the_network_beside_its_baselines(trained) -> None:
     assert f"보고서: {run / 'report.html'}" in result.stdout
     assert f"다음:   sunhwan predict {run}" in result.stdout
     assert "텍스트: review" in result.stderr
-    assert "epoch 4/4" in result.stderr
+    assert "에포크 4/4" in result.stderr
     assert "제외한 행: 전체" in result.stderr
     assert '<html lang="ko"' in (run / "report.html").read_text(encoding="utf-8")
     results = RunFolder.open(run).read("results.json")
@@ -116,7 +117,10 @@ def test_help_of_train_has_every_option_of_a_run() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["clasify", "x.csv"], "one of classify, regress, tag, forecast, received 'clasify'"),
+        (
+            ["clasify", "x.csv"],
+            "one of classify, regress, tag, forecast, generate, received 'clasify'",
+        ),
         (["forecast", "x.csv", "--pooling", "max"], "`pooling` has no meaning for `forecast`"),
         (["classify", "x.csv", "--hidden-size", "4"], "did you mean `--units`?"),
         (["classify", "x.csv", "--lr=4"], "did you mean `--learning-rate`?"),
@@ -174,6 +178,22 @@ def test_evaluate_writes_one_object(home: Path, trained) -> None:
     assert "test.csv, 32번째 줄: ‘review’ 열이 비어 있습니다." in result.stderr
 
 
+def test_evaluate_says_what_the_run_learnt_from(home: Path, trained) -> None:
+    copy = home / "copy of train.csv"
+    copy.write_bytes((home / "train.csv").read_bytes())
+    result = invoke("evaluate", trained[0], home / "test.csv", copy, "--json")
+    assert json.loads(result.stdout)["rows"] == 120
+    said = "copy of train.csv: 학습에 쓴 데이터입니다. 이 수치로는 새 데이터에서의 성능을 알 수"
+    assert said in result.stderr
+    assert "test.csv: 학습에" not in result.stderr  # it was judged by, not learnt from
+    result = invoke("evaluate", trained[0], home / "train.csv", "--lang", "en")
+    told = "train.csv is data that this run learnt from: these figures say nothing about new data"
+    assert told in result.stderr
+    assert "learnt" not in result.stdout
+    copy.write_bytes(copy.read_bytes() + b"1,a fine film,good\n")
+    assert "학습에" not in invoke("evaluate", trained[0], copy).stderr
+
+
 def test_evaluate_shows_a_table(home: Path, trained) -> None:
     result = invoke("evaluate", trained[0], home / "test.csv", "--lang", "en")
     assert "test.csv, line 32: `review` is empty" in result.stderr
@@ -182,27 +202,27 @@ def test_evaluate_shows_a_table(home: Path, trained) -> None:
 
 
 def test_evaluate_needs_answers(home: Path, trained) -> None:
-    result = invoke("evaluate", trained[0], home / "new.csv", "--json")
+    result = invoke("evaluate", trained[0], home / "new.csv", "--json", "--lang", "en")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no column of answers" in result.stderr
     assert f"`sunhwan predict {trained[0]} DATA`" in result.stderr
 
 
 def test_predict_gives_the_rows_again(home: Path, trained) -> None:
-    result = invoke("predict", trained[0], home / "new.csv")
+    result = invoke("predict", trained[0], home / "new.csv", "--lang", "en")
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     known = reviews(12, 3)
     *rows, empty = rows  # it keeps its place
     assert (empty["key"], empty["review"]) == ("5", " ")
-    assert {empty[name] for name in ("predicted", "probability", "probability good")} == {""}
+    assert {empty[name] for name in ("predicted", "probability", "probability_good")} == {""}
     assert [(int(row["key"]), row["review"]) for row in rows] == [row[:2] for row in known]
     assert (
         np.mean([row["predicted"] == mood for row, (*_, mood) in zip(rows, known, strict=True)])
         > 0.8
     )
     for row in rows:
-        shares = {name: float(row[f"probability {name}"]) for name in ("bad", "good")}
+        shares = {name: float(row[f"probability_{name}"]) for name in ("bad", "good")}
         assert sum(shares.values()) == pytest.approx(1, abs=2e-6)
         assert shares[row["predicted"]] == max(shares.values()) == float(row["probability"])
     assert "new.csv, line 14: `review` is empty" in result.stderr
@@ -223,15 +243,34 @@ def test_predict_writes_json_lines(home: Path, trained, monkeypatch: pytest.Monk
     assert rows.pop()["predicted"] is None
     assert whole.pop()["predicted"] == ""
     for row, other in zip(rows, whole, strict=True):
-        assert row["probability good"] == pytest.approx(float(other["probability good"]), abs=2e-6)
+        assert row["probability_good"] == pytest.approx(float(other["probability_good"]), abs=2e-6)
     again = invoke("predict", trained[0], home / "answers.jsonl")
     assert again.exit_code == 2
     assert "has a column 'predicted' already" in again.stderr
 
 
+def test_answers_in_a_file_open_in_excel_and_here(home: Path, trained) -> None:
+    """Excel needs a byte order mark for UTF-8, other programs want none."""
+    rows = [(1, "so it is"), (2, "좋은 film"), (3, "a fine end")]
+    new = write(home / "korean.csv", ("key", "review"), rows)
+    out = home / "marked.csv"
+    assert invoke("predict", trained[0], new, "--out", out).exit_code == 0
+    plain = invoke("predict", trained[0], new).stdout_bytes
+    assert out.read_bytes() == b"\xef\xbb\xbf" + plain
+    assert plain.startswith(b"key,review,predicted,probability,probability_bad,probability_good\n")
+    assert [(int(row.fields["key"]), row.fields["review"]) for row in open_rows(out)] == rows
+    again = invoke("predict", trained[0], out)
+    assert "has a column 'predicted' already" in again.stderr
+    invoke("predict", trained[0], write(home / "ascii.csv", ("key", "review"), rows[:1]),
+           "--out", out)  # fmt: skip
+    assert out.read_bytes().startswith(b"key,review,")
+    invoke("predict", trained[0], new, "--out", home / "marked.jsonl")
+    assert (home / "marked.jsonl").read_bytes().startswith(b"{")
+
+
 def test_predict_reads_lines_from_standard_input(trained) -> None:
     lines = "\ufeffa great film, 좋은\r\n\n".encode() + b"awful \xff\ndull plot"
-    result = invoke("predict", trained[0], "-", stdin=lines)
+    result = invoke("predict", trained[0], "-", "--lang", "en", stdin=lines)
     assert result.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert [row["review"] for row in rows] == ["a great film, 좋은", "", "dull plot"]
@@ -240,7 +279,9 @@ def test_predict_reads_lines_from_standard_input(trained) -> None:
 
 
 def test_predict_fails_where_no_row_can_be_answered(home: Path, trained) -> None:
-    result = invoke("predict", trained[0], "-", "--out", home / "none.csv", stdin="\n \n")
+    result = invoke(
+        "predict", trained[0], "-", "--out", home / "none.csv", "--lang", "en", stdin="\n \n"
+    )
     assert result.exit_code == 1
     assert "no row could be answered" in result.stderr
     assert "rows without an answer: 2 of 2" in result.stderr
@@ -258,7 +299,7 @@ def test_predict_fails_where_no_row_can_be_answered(home: Path, trained) -> None
 def test_predict_refuses(more: list[str], message: str, home: Path, trained) -> None:
     (home / "short.csv").write_text("key\n1\n")
     data = [home / word if word.endswith(".csv") else word for word in more]
-    result = invoke("predict", trained[0], *data)
+    result = invoke("predict", trained[0], *data, "--lang", "en")
     assert result.exit_code in (1, 2)
     assert message in result.stderr
     assert result.stdout == ""

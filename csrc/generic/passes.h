@@ -110,16 +110,15 @@ SUNHWAN_INLINE void add_output_gradient(const Context& x, const float* dy, int64
   }
 }
 
-// dh += gate gradients times U^T, for the live rows of step s.
-template <class Cell>
-SUNHWAN_INLINE void state_gradient(const Context& x, int64_t s) {
+// dh += gate gradients times U^T, for the live rows of step s; `z` and `width` floats from there on
+// are the part of the first gate record that meets U^T.
+SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z, int64_t width) {
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
   const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
-  constexpr int64_t kCount = kRecurrentCount<Cell>;
   for (int64_t j = x.team.begin(l.states.count); j < x.team.end(l.states.count); ++j) {
     const int64_t u = l.states.begin(j) * kLanes;
-    const float* panel = x.w.recurrent_t + kCount * l.Hp * u;
+    const float* panel = x.w.recurrent_t + width * u;
     with_const<4>(l.states.width(j), [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
@@ -129,11 +128,11 @@ SUNHWAN_INLINE void state_gradient(const Context& x, int64_t s) {
         vf sum[M][N];
         for (int r = 0; r < M; ++r) {
           const int64_t q = first + i + r;
-          rows[r] = c.z + q * l.ld + kRecurrentFirst<Cell> * l.Hp;
+          rows[r] = z + q * l.ld;
           out[r] = c.dh + c.live[q] * l.Hp + u;
           for (int v = 0; v < N; ++v) sum[r][v] = load(out[r] + v * kLanes);
         }
-        multiply<M, N>(sum, rows, kCount * l.Hp, panel);
+        multiply<M, N>(sum, rows, width, panel);
         for (int r = 0; r < M; ++r)
           for (int v = 0; v < N; ++v) store(out[r] + v * kLanes, sum[r][v]);
       });
@@ -142,7 +141,7 @@ SUNHWAN_INLINE void state_gradient(const Context& x, int64_t s) {
 }
 
 // dx of the open segment; zero where a step was skipped.
-SUNHWAN_INLINE void input_gradient(const Context& x, float* dx) {
+SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
   const int64_t row_steps = c.offset[c.steps];
@@ -179,8 +178,8 @@ SUNHWAN_INLINE void input_gradient(const Context& x, float* dx) {
 
 // sums[i][column ...] += a[q][i] * z[q][block column ...] over the segment, `rows` rows of sums and
 // `vectors` vectors of columns, this thread's part of the columns.
-SUNHWAN_INLINE void weight_gradient(const Context& x, const float* const* a, int64_t rows,
-                                    const float* z, int64_t vectors, float* sums) {
+SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, int64_t rows,
+                                     const float* z, int64_t vectors, float* sums) {
   const Layout& l = x.l;
   const int64_t row_steps = x.chunk.offset[x.chunk.steps], ldo = l.gates * l.Hp;
   const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
@@ -262,7 +261,7 @@ void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
       if (g.dy != nullptr) add_output_gradient(x, g.dy, s);
       Cell::step_back(x, s);
       x.team.sync();
-      state_gradient<Cell>(x, s);
+      state_gradient(x, s, c.z + kRecurrentFirst<Cell> * x.l.Hp, kRecurrentCount<Cell> * x.l.Hp);
       x.team.sync();
     }
     parameter_gradients<Cell>(x, g, sums);

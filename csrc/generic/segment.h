@@ -71,9 +71,9 @@ SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
 }
 
 // out[q] = W rows[q] + b for q < n, unit tiles from `first` to `last`; rows of out are ldo apart.
-SUNHWAN_INLINE void input_product(const Problem& p, const Layout& l, const Weights& w,
-                                  const float* const* rows, int64_t n, int64_t first, int64_t last,
-                                  float* out, int64_t ldo) {
+SUNHWAN_OUTLINE void input_product(const Problem& p, const Layout& l, const Weights& w,
+                                   const float* const* rows, int64_t n, int64_t first, int64_t last,
+                                   float* out, int64_t ldo) {
   // A tile is `gates` blocks of one vector each, or one block (SimpleRNN) of up to 4 vectors.
   const int64_t stride = l.gates == 1 ? kLanes : l.Hp;
   for (int64_t j = first; j < last; ++j) {
@@ -121,7 +121,7 @@ SUNHWAN_INLINE void carry_over(const Context& x, int64_t s) {
 
 // All steps of the open segment. With Keep the gate records stay, for going back.
 template <class Cell, bool Keep>
-SUNHWAN_INLINE void run_steps(const Context& x) {
+SUNHWAN_OUTLINE void run_steps(const Context& x) {
   const Chunk& c = x.chunk;
   if (x.w.projected == nullptr) {
     input_product(x.p, x.l, x.w, c.x_row, c.offset[c.steps], x.team.begin(x.l.units.count),

@@ -3,9 +3,9 @@
 // The file is compiled once per instruction set: the including translation unit defines
 //   SUNHWAN_LANES          4 (SSE2, NEON), 8 (AVX2 + FMA) or 16 (AVX-512 F, DQ, BW, VL)
 //   SUNHWAN_ISA_NAMESPACE  a name of its own, for instance avx512
-// Everything lies in that namespace and is `static inline` with forced inlining, and nothing of the
-// standard library is used: a function emitted out of line here could be merged by the linker with
-// the copy of another instruction set and then run on a processor that lacks it.
+// Everything lies in that namespace, and nothing of the standard library is used: a function
+// emitted out of line here could be merged by the linker with the copy of another instruction set
+// and then run on a processor that lacks it.
 
 #ifndef SUNHWAN_GENERIC_VEC_H_
 #define SUNHWAN_GENERIC_VEC_H_
@@ -17,6 +17,10 @@
 #endif
 
 #define SUNHWAN_INLINE static inline __attribute__((always_inline))
+
+// For a function of many tiles, called once a step or a segment: one copy serves all its callers.
+// Compiling takes as long as there are tiles, most of a build, so none should be there twice.
+#define SUNHWAN_OUTLINE static __attribute__((noinline))
 
 // Before a loop of a constant number of turns (at most 32): it is unrolled whatever its size.
 #if defined(__clang__)

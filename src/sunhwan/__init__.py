@@ -25,6 +25,7 @@ _HOMES = {
     "Regressor": "sunhwan.tasks.estimators",
     "Forecaster": "sunhwan.tasks.forecaster",
     "Tagger": "sunhwan.tasks.estimators",
+    "TextGenerator": "sunhwan.tasks.text_generator",
     "datasets": "sunhwan.data.datasets",
     "engine": "sunhwan.engine",
     "explain": "sunhwan.layers",

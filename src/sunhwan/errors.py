@@ -35,6 +35,10 @@ class UsageError(SunhwanError, ValueError):
     exit_code = 2
 
 
+class UnknownOptionError(UsageError, TypeError):
+    """A keyword argument that a class does not take, for which Python's error is a TypeError."""
+
+
 class ShapeError(SunhwanError, ValueError):
     """An array whose rank, size or dtype is not what the operation takes."""
 

@@ -17,14 +17,17 @@ from sunhwan.cli.check import check
 from sunhwan.cli.compare import compare
 from sunhwan.cli.evaluate import evaluate
 from sunhwan.cli.export import export
+from sunhwan.cli.generate import generate, suggest
+from sunhwan.cli.language import spoken
 from sunhwan.cli.predict import predict
 from sunhwan.cli.report import report
 from sunhwan.cli.reproduce import reproduce
 from sunhwan.cli.resume import resume
+from sunhwan.cli.task_word import TaskCommand
 from sunhwan.cli.train import train
-from sunhwan.cli.train_options import TrainCommand
 from sunhwan.cli.tune import tune
 from sunhwan.errors import SunhwanError
+from sunhwan.runs.sentences import told, translated
 
 _STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 
@@ -36,12 +39,10 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except SunhwanError as error:
-            typer.echo(f"error: {error.message}", err=True)
-            if error.hint:
-                typer.echo(f"\nhint: {error.hint}", err=True)
+            typer.echo(told(error.message, error.hint, spoken(ctx)), err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as error:
-            typer.echo(str(error) or "stopped", err=True)
+            typer.echo(translated(str(error) or "stopped", spoken(ctx), "failure"), err=True)
             raise typer.Exit(_STOPPED) from None
 
 
@@ -73,9 +74,9 @@ def _options(
     """Recurrent networks that are fast on the machine you have and easy on the data you have."""
 
 
-app.command(cls=TrainCommand)(train)
-app.command(cls=TrainCommand)(tune)
-for _verb in (resume, evaluate, predict, compare, report, export):
+app.command(cls=TaskCommand)(train)
+app.command(cls=TaskCommand)(tune)
+for _verb in (resume, evaluate, predict, generate, suggest, compare, report, export):
     app.command()(_verb)
 app.command()(check)
 app.command()(reproduce)

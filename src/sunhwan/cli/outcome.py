@@ -89,13 +89,14 @@ def show_outcome(run: RunFolder) -> None:
     show_table(table.head, table.rows)
     typer.echo(f"\n{results_comparison.verdict(results, words)}\n")
     typer.echo(words("terminal.report", path=run.path / "report.html"))
-    typer.echo(words("terminal.next", command=_next(run.path, data)))
+    typer.echo(words("terminal.next", command=_next(run, data)))
 
 
-def _next(path: Path, data: dict[str, Any]) -> str:
+def _next(run: RunFolder, data: dict[str, Any]) -> str:
+    if run.task == "generate":
+        return shlex.join(["sunhwan", "generate", str(run.path)])
     known = (data["test_paths"] or data["paths"])[0]
-    words = ["sunhwan", "predict", str(path), known, "--out", "predictions.csv"]
-    return shlex.join(words)
+    return shlex.join(["sunhwan", "predict", str(run.path), known, "--out", "predictions.csv"])
 
 
 def _stopped(out: Path) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from sunhwan.cli.outcome import note
+from sunhwan.cli.language import speak
+from sunhwan.cli.outcome import language_of, note, speaker
 from sunhwan.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ _LINES = (".jsonl", ".ndjson", ".json")
 
 
 def predict(
+    ctx: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")],
     data: Annotated[
         list[str] | None,
@@ -39,20 +41,30 @@ def predict(
         str | None,
         typer.Option(metavar="csv|jsonl", help="Else it goes by FILE, then by DATA."),
     ] = None,
+    lang: Annotated[
+        str | None,
+        typer.Option(metavar="en|ko", help="Language of what is told; else that of the run."),
+    ] = None,
 ) -> None:
     """Answer new data: each row again, with `predicted` and for labels their probabilities.
 
     A forecast gives the next steps of each series with their intervals. Rows that cannot be
     answered are named on standard error; in a table they stay, with nothing predicted.
+
+    All is in UTF-8. A CSV FILE that is not all ASCII has a byte order mark, which Excel needs.
     """
+    language = language_of(run, lang)
+    speak(ctx, language)
     chosen = _format(format, out, data or [])
+    from sunhwan.runs.sentences import translated
     from sunhwan.tasks.answering import write_rows
 
     rejected: list[Rejected] = []
 
     def reject(row: Rejected) -> None:
         rejected.append(row)
-        note(f"{row.place}: {row.reason}")
+        place = translated(row.place, language, "place")
+        note(f"{place}: {translated(row.reason, language)}")
 
     rows = _rows(run, data or [], reject)
     with _stream(out) as stream:
@@ -64,9 +76,11 @@ def predict(
                 answered += row.get("predicted", "") is not None
                 yield row
 
-        write_rows(counted(), stream, chosen)
+        write_rows(counted(), stream, chosen, mark=out is not None)
         if rejected:
-            note(f"rows without an answer: {len(rejected):,} of {answered + len(rejected):,}")
+            speaker(language)(
+                f"rows without an answer: {len(rejected):,} of {answered + len(rejected):,}"
+            )
         if not answered:
             raise DataError("no row could be answered", hint="standard error names each")
 
@@ -76,7 +90,13 @@ def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Ite
     from sunhwan.tasks import forecast_run, running
     from sunhwan.tasks.answering import answer_rows
 
-    if RunFolder.open(run).task == "forecast":
+    task = RunFolder.open(run).task
+    if task == "generate":
+        raise UsageError(
+            f"{run}: a run of `generate` has no answers to rows",
+            hint=f"`sunhwan generate {run}` writes, `sunhwan suggest {run}` says what may come",
+        )
+    if task == "forecast":
         found = forecast_run.predict(run, data or None)
         for row in found.rejected:
             reject(row)
@@ -88,9 +108,9 @@ def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Ite
 
 
 def _chunks(run: Path, task: Task, data: list[str]) -> Iterable[Chunk]:
-    from sunhwan.tasks import running, sources
+    from sunhwan.tasks import run_records, sources
 
-    reader = running.reader_of(run)
+    reader = run_records.reader_of(run)
     if _STANDARD_INPUT not in data:
         return sources.read_in_chunks(reader, task, data)
     if len(data) > 1:

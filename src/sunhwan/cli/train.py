@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sunhwan.cli.language import USUAL, usual
 from sunhwan.cli.outcome import resumable, show_outcome, speaker
 from sunhwan.cli.train_options import (
     ConfigFile,
@@ -27,6 +28,7 @@ from sunhwan.cli.train_options import (
     options_of,
 )
 from sunhwan.errors import UsageError
+from sunhwan.runs.wording import LANGUAGES
 
 
 def train(
@@ -47,8 +49,11 @@ def train(
     pattern: Pattern = None,
     config: ConfigFile = None,
     lang: Annotated[
-        str, typer.Option(metavar="en|ko", help="Language of the report and of what is said.")
-    ] = "en",
+        str | None,
+        typer.Option(
+            metavar="en|ko", help=f"Language of the report and of what is said [{USUAL}]."
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the run that RUN holds.")
     ] = False,
@@ -58,7 +63,8 @@ def train(
     What each column is is guessed and told. Options without a default in brackets are chosen by
     the kind of the data.
     """
-    if lang not in ("en", "ko"):
+    lang = usual() if lang is None else lang
+    if lang not in LANGUAGES:
         raise UsageError(f"`--lang` must be en or ko, received {lang!r}")
     from sunhwan.runs.progress import choose
     from sunhwan.tasks import running
@@ -71,7 +77,7 @@ def train(
             out,
             overwrite=overwrite,
             lang=lang,
-            progress=choose(),
+            progress=choose(lang),
             say=speaker(lang),
         )
         show_outcome(run)

@@ -1,7 +1,6 @@
 """What `sunhwan train` and `sunhwan tune` both take: the task, the data, the options of a run.
 
-The options of a run are made from their one list: the fields of `Config`, and of `ForecastConfig`
-those that it has besides.
+The options of a run are made from their one list, `sunhwan.tasks.config.OPTIONS`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from sunhwan.cli.language import asked, speak
 from sunhwan.errors import UsageError
+
+#: what the parser of a call raises, whether typer brings click along or finds it installed
+_CallError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
 
 _KINDS = {int: "N", float: "X", str: "NAME", bool: ""}
 
@@ -24,10 +27,12 @@ def _column(what: str) -> typer.models.OptionInfo:
     return found
 
 
-Task = Annotated[str, typer.Argument(metavar="TASK", help="classify, regress, tag or forecast.")]
+Task = Annotated[
+    str, typer.Argument(metavar="TASK", help="classify, regress, tag, forecast or generate.")
+]
 DataPaths = Annotated[
     list[str],
-    typer.Argument(metavar="DATA", help="Tables, CoNLL-U files, or one folder or zip archive."),
+    typer.Argument(metavar="DATA", help="Tables, CoNLL-U or text files, or one folder or zip."),
 ]
 TestData = Annotated[
     list[str] | None,
@@ -86,6 +91,17 @@ class TrainCommand(TyperCommand):
         *own, last = super().get_params(ctx)
         return [*own, *_options(), last]
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
+    ) -> Any:
+        """Parse in the language that is asked for; a mistake in the call is one of our errors."""
+        if parent is not None and any(option.name == "lang" for option in self.params):
+            speak(parent, asked(args))
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except _CallError as error:
+            raise _mistake(error, str(self.name)) from None
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, unless an option has the name that others give it."""
         from sunhwan.tasks.config import ALIASES
@@ -107,16 +123,25 @@ class TrainCommand(TyperCommand):
         return super().invoke(ctx)
 
 
+def _mistake(error: Any, verb: str) -> UsageError:
+    """What the parser found, in our words where it is an option that does not exist."""
+    every = f"`sunhwan {verb} --help` lists all options"
+    if hasattr(error, "possibilities"):
+        near = error.possibilities or ()
+        hint = f"did you mean `{near[0]}`?" if near else every
+        return UsageError(f"there is no option `{error.option_name}`", hint=hint)
+    return UsageError(error.format_message().removesuffix("."), hint=every)
+
+
 def _options() -> list[Any]:
-    from sunhwan.tasks.config import Config
-    from sunhwan.tasks.forecast_config import ForecastConfig
+    from sunhwan.tasks.config import OPTIONS
 
     def holder(**options: Any) -> None:
         """Has the signature that typer makes options of."""
 
     parameters = [
         _parameter(name, field.annotation, field.description or "", field.default)
-        for name, field in (ForecastConfig.model_fields | Config.model_fields).items()
+        for name, field in OPTIONS.items()
         if name != "task"
     ]
     holder.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -95,9 +95,14 @@ class Finder:
         """`choose` among the columns whose names say so; the plainest name wins."""
         return self.choose(role, self._called(role, kinds), "its name says so")
 
-    def by_name_if_clear(self, role: str) -> bool:
-        """The same, but nothing is taken where several names say so: for what is not needed."""
-        found = self._called(role, _SINGLE)
+    def by_name_if_clear(self, role: str, *, repeats: bool = False) -> bool:
+        """The same, but nothing is taken where several names say so: for what is not needed.
+
+        With `repeats`, only a column whose values come again: a sequence has more than one row.
+        """
+        found = [
+            name for name in self._called(role, _SINGLE) if self.facts[name].repeats or not repeats
+        ]
         return self.choose(role, found if len(found) == 1 else [], "its name says so")
 
     def _called(self, role: str, kinds: Sequence[Kind]) -> list[str]:

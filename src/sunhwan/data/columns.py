@@ -257,7 +257,7 @@ def _tag(finder: Finder) -> Layout:
     if not finder.by_name(answer) and finder.by_name("target", ("number",)):
         answer = "target"
     for role in ("id", "series", "group"):
-        finder.by_name_if_clear(role)
+        finder.by_name_if_clear(role, repeats=role != "group")
     finder.steps_are_rows()
     finder.time()
     if "features" not in finder.roles and not finder.by_name("text", ("text",)):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sunhwan.data.column_facts import SLIPS
 from sunhwan.data.examples import Rejected
+from sunhwan.data.series_doubts import doubts
 from sunhwan.data.series_tables import MISSING, PLACE, read_table
 from sunhwan.data.series_times import PATTERN, find_times, with_plain_times
 from sunhwan.errors import DataError, UsageError
@@ -66,7 +67,8 @@ class SeriesSet:
     frequency
         The step: a key of `FREQUENCIES`, or another duration of polars such as ``15m``.
     notes, rejected
-        What was guessed, sorted or left out, a sentence each; rows without a time, dropped.
+        What was guessed, sorted or left out, and what may be no measurement, a sentence each;
+        rows without a time, dropped.
     """
 
     series: list[Series]
@@ -141,8 +143,10 @@ def read_series(
     groups = rows.partition_by(_NAME, maintain_order=True)
     roles = f"time: {', '.join(when) or '-'} ({FREQUENCIES.get(every, 'every ' + every)})"
     roles += f"; target: {', '.join(targets)}; covariates: {', '.join(names) or 'none'}"
+    found = [_on_grid(group, names, every, notes) for group in groups]
+    notes += doubts(found, every)
     return SeriesSet(
-        [_on_grid(group, names, every, notes) for group in groups],
+        found,
         targets[0] if len(targets) == 1 else "value",
         tuple(names),
         every,

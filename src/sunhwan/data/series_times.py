@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sunhwan.data.column_facts import fits
 from sunhwan.data.series_tables import PLACE
 from sunhwan.errors import UsageError
@@ -99,3 +101,17 @@ def _check_no_time_is_lost(table: pl.DataFrame, columns: list[str]) -> None:
                 hint="write times such as 2024-01, 2024-01-31 or 2024-01-31 13:00, name another "
                 "column with `time`, or give the column another name",
             )
+
+
+def time_text(time: np.datetime64, frequency: str) -> str:
+    """A time as people write it; the number of the row, from 0, where there are no times.
+
+    Examples
+    --------
+    >>> time_text(np.datetime64("2024-01-31T00:00", "us"), "1d")
+    '2024-01-31'
+    """
+    if frequency == "1i":
+        return str(int(time.astype("datetime64[s]").astype(np.int64)))
+    text = str(np.datetime_as_string(time, "s"))
+    return text.removesuffix("T00:00:00").replace("T", " ")

@@ -17,8 +17,11 @@ from sunhwan.runs.wording import Words
 #: in the order of the table; the first that both the network and a baseline have is judged
 _METRICS = (
     "accuracy", "macro_f1", "log_loss", "mae", "rmse", "mase", "r2", "skill", "sentence_accuracy",
+    "loss", "perplexity", "bits_per_character",
 )  # fmt: skip
-_SMALLER_IS_BETTER = frozenset({"log_loss", "mae", "rmse", "mase"})
+_SMALLER_IS_BETTER = frozenset(
+    {"log_loss", "mae", "rmse", "mase", "loss", "perplexity", "bits_per_character"}
+)
 
 #: how many baselines stand beside the network at the top
 _AT_THE_TOP = 3
@@ -68,9 +71,9 @@ def _is_real(results: Mapping[str, Any], rival: Mapping[str, Any], key: str) -> 
     """Whether a difference is more than chance, as far as is known.
 
     The interval of the skill decides for the baseline that it is measured against, and for others
-    McNemar's test where it was made, else the interval of the paired difference. Without any of
-    these two intervals that overlap are taken for chance, which is too careful (Schenker and
-    Gentleman 2001).
+    McNemar's test where it was made, else the interval of the paired difference and the permutation
+    test together: of few rows a bootstrap's interval is too narrow. Without any of these two
+    intervals that overlap are taken for chance, which is too careful (Schenker and Gentleman 2001).
     """
     found, skill = _difference(rival, key), _skill_over(results, rival, key)
     if skill:
@@ -78,7 +81,8 @@ def _is_real(results: Mapping[str, Any], rival: Mapping[str, Any], key: str) -> 
     if found is None:
         return not _overlap(results, rival, key)
     low, high = found["interval"]
-    return bool(found["p"] < LEVEL if found.get("test") == "McNemar" else low > 0 or high < 0)
+    is_clear = found.get("test") == "McNemar" or low > 0 or high < 0
+    return bool(is_clear and found["p"] < LEVEL)
 
 
 def _skill_over(results: Mapping[str, Any], rival: Mapping[str, Any], key: str) -> list[float]:
@@ -96,6 +100,8 @@ def _evidence(
     """What a verdict rests on, as a sentence where there is anything."""
     found = _difference(rival, key)
     if found is None:
+        if results.get("task") == "forecast" and not interval(results, key):
+            return [words("verdict.too_short")]
         is_all = _overlap(results, rival, key) and not _skill_over(results, rival, key)
         return [words("verdict.overlap")] if is_all else []
     value, low, high = (_signed(key, x) for x in (found["value"], *found["interval"]))
@@ -154,8 +160,9 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
         svg = results_figures.intervals(
             rows, title=title, label=f"{words('section.baselines')}: {title}"
         )
-        how = "overlap_paired" if paired.rows else "overlap"
-        blocks.append(Figure(svg, f"{words('baselines.figure')} {words(f'baselines.{how}')}"))
+        how = ["figure", "overlap_paired" if paired.rows else "overlap"]
+        parts = how if any(row.interval for row in rows) else ["alone"]
+        blocks.append(Figure(svg, " ".join(words(f"baselines.{part}") for part in parts)))
     blocks.append(table(results, words))
     blocks += [paired] if paired.rows else []
     details = [
@@ -184,13 +191,16 @@ def table(results: Mapping[str, Any], words: Words) -> Table:
     named = _named(results, key, words)
     keys = _shown_metrics(named)
     head = ["", *(words.name("metric", k) for k in keys), words("baselines.seconds")]
-    head.insert(keys.index(key) + 2, words("baselines.interval"))
+    has_intervals = any(interval(entry, key) for _, entry in named)
+    if has_intervals:
+        head.insert(keys.index(key) + 2, words("baselines.interval"))
     rows = []
     for name, entry in named:
         row = [name, *(metric_text(k, entry.get("metrics", {}).get(k)) for k in keys)]
         row.append(seconds_text(entry["seconds"]) if "seconds" in entry else NOTHING)
-        ends = [metric_text(key, end) for end in interval(entry, key)]
-        row.insert(keys.index(key) + 2, "–".join(ends) or NOTHING)
+        if has_intervals:
+            ends = [metric_text(key, end) for end in interval(entry, key)]
+            row.insert(keys.index(key) + 2, "–".join(ends) or NOTHING)
         rows.append(row)
     return Table(head, rows, caption=words("baselines.caption"), marked=frozenset({0}))
 

@@ -21,7 +21,7 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
     if not data:
         return []
     blocks: list[Block] = [
-        *_parts(data, words),
+        *_parts(results, words),
         *_lengths(data, words),
         *_notes(data, words),
         *_rejected(data, words),
@@ -31,14 +31,23 @@ def section(results: Mapping[str, Any], words: Words) -> list[Section]:
     return [Section(words("section.data"), blocks)] if blocks else []
 
 
-def _parts(data: Mapping[str, Any], words: Words) -> list[Block]:
+def _parts(results: Mapping[str, Any], words: Words) -> list[Block]:
+    data, config = results["data"], results.get("config", {})
     parts = [part for part in ("train", "validation", "test") if part in data]
     rows = [[words(f"data.{part}"), number_text(data[part])] for part in parts]
     if not rows:
         return []
+    explained = [words("data.split")] if len(parts) == 3 else []
+    if results.get("task") == "forecast":
+        # the parts are counted in windows, and what was rejected in rows: these do not add up
+        if "input_length" in config and "horizon" in config:
+            read, ahead = (number_text(config[name]) for name in ("input_length", "horizon"))
+            explained.append(words("data.window", input=read, horizon=ahead))
+        return [*explained, Table([words("data.part"), words("data.windows")], rows)]
+    if results.get("task") == "generate":
+        return [*explained, Table([words("data.part"), words("data.tokens")], rows)]
     if "rejected" in data:
         rows.append([words("data.rejected"), number_text(_rejected_count(data))])
-    explained = [words("data.split")] if len(parts) == 3 else []
     return [*explained, Table([words("data.part"), words("data.rows")], rows)]
 
 

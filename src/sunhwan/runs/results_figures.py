@@ -168,6 +168,19 @@ def forecast(shown: Forecast, *, title: str, label: str, steps: str) -> str:
         return canvas.svg(figure, label)
 
 
+def steps(wanted: ArrayLike, predicted: ArrayLike, *, title: str, label: str, axis: str) -> str:
+    """The truth and the answers, step after step: ``float[N]`` each."""
+    with canvas.style():
+        figure, axes = canvas.axes(9.6, 2.8, title)
+        for values, drawn in ((wanted, canvas.INK), (predicted, canvas.ACCENT)):
+            heights = np.asarray(values, dtype=float)
+            axes.plot(np.arange(1, len(heights) + 1), heights, color=drawn, linewidth=1.3)
+        axes.set_xlabel(axis)
+        axes.margins(x=0.01)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9))
+        return canvas.svg(figure, label)
+
+
 def skill(
     values: ArrayLike, *, title: str, label: str, naive: str, axis_names: tuple[str, str]
 ) -> str:

@@ -22,6 +22,10 @@ _POINTS_DRAWN = 1500
 #: values before a forecast that are drawn: this many times its own length, but no fewer
 _PAST_LENGTHS, _PAST_LEAST = 2, 24
 
+#: with fewer windows of the validation part the width of a band is a rough guess: so many errors
+#: are needed to tell 95 of 100
+_WINDOWS_NEEDED = 20
+
 #: forecasts that leave the last value by less than this share of what the truth does repeat it
 _ECHO = 0.1
 
@@ -33,7 +37,9 @@ def by_length(results: Mapping[str, Any], words: Words) -> list[Section]:
     edges = given.get("edges", [])
     if not len(error) == len(count) == len(edges) - 1 or not np.isfinite(error).any():
         return []
-    is_share = results.get("task") in ("classify", "tag")
+    if len(error) < 2:  # all are as long
+        return []
+    is_share = "accuracy" in results.get("metrics", {})
     svg = results_figures.by_length(
         _range_texts(edges),
         error,
@@ -67,10 +73,28 @@ def points(results: Mapping[str, Any], words: Words) -> list[Section]:
         label=words("section.points"),
         axis_names=(words("points.wanted"), words("points.predicted")),
     )
-    read = words("points.read")
+    is_steps = results.get("task") == "tag"
+    read = words("points.read_steps" if is_steps else "points.read")
     if len(drawn) < len(wanted):
         read += " " + words("points.sampled", count=f"{len(wanted):,}", shown=f"{len(drawn):,}")
-    return [Section(words("section.points"), [Figure(svg, read)])]
+    blocks = [*_step_by_step(wanted, predicted, words)] if is_steps else []
+    return [Section(words("section.points"), [*blocks, Figure(svg, read)])]
+
+
+def _step_by_step(
+    wanted: NDArray[np.float64], predicted: NDArray[np.float64], words: Words
+) -> list[Block]:
+    """Truth and answers as two lines, with the key to them."""
+    colours = ("truth", "median")
+    key = Key([(words(f"forecasts.{name}"), FORECAST_COLOURS[name], False) for name in colours])
+    svg = results_figures.steps(
+        wanted,
+        predicted,
+        title=words("points.steps_title"),
+        label=words("points.steps_title"),
+        axis=words("points.steps"),
+    )
+    return [key, Figure(svg, words("points.steps_read"))]
 
 
 def forecasts(results: Mapping[str, Any], words: Words) -> list[Section]:
@@ -79,14 +103,11 @@ def forecasts(results: Mapping[str, Any], words: Words) -> list[Section]:
     if not given:
         return []
     shown = given[:_FORECASTS_SHOWN]
-    read = words("forecasts.read")
-    if any("low_80" in entry for entry in shown):
-        read += " " + words("forecasts.read_two")
     key = Key(
         [(words(f"forecasts.{name}"), colour, name == "naive")
          for name, colour in FORECAST_COLOURS.items()]
     )  # fmt: skip
-    blocks: list[Block] = [read]
+    blocks: list[Block] = [" ".join([words("forecasts.read"), *_on_bands(results, shown, words)])]
     if repeats_last(given):
         blocks.append(words("forecasts.echo"))
     blocks.append(key)
@@ -94,6 +115,29 @@ def forecasts(results: Mapping[str, Any], words: Words) -> list[Section]:
     if len(given) > len(shown):
         blocks.append(words("forecasts.more", count=f"{len(given) - len(shown):,}"))
     return [Section(words("section.forecasts"), blocks)]
+
+
+def _on_bands(
+    results: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], words: Words
+) -> list[str]:
+    """What the bands should hold, what they held, and how far they are to be trusted."""
+    drawn = [_bands(entry) for entry in shown]
+    if not any(drawn):
+        return []
+    has_dark = any(len(bands) > 1 for bands in drawn)
+    said = [words("forecasts.band"), *([words("forecasts.dark")] if has_dark else [])]
+    held = {level: f"{x:.1%}" for level, x in results.get("coverage", {}).items()}
+    if has_dark and {"0.8", "0.95"} <= set(held):
+        said.append(words("forecasts.held_two", wide=held["0.95"], dark=held["0.8"]))
+    elif "0.95" in held:
+        said.append(words("forecasts.held", wide=held["0.95"]))
+    count = results.get("data", {}).get("validation", _WINDOWS_NEEDED)
+    if count < _WINDOWS_NEEDED:
+        many = "few_windows" if count > 1 else "one_window"
+        said.append(words(f"forecasts.{many}", count=count))
+    if not has_dark and any("low_80" in entry for entry in shown):
+        said.append(words("forecasts.same"))
+    return said
 
 
 def skill(results: Mapping[str, Any], words: Words) -> list[Section]:
@@ -139,22 +183,28 @@ def _drawn(place: int, entry: Mapping[str, Any], words: Words) -> Figure:
     median = floats(entry["median"])
     drawn = max(_PAST_LENGTHS * len(median), _PAST_LEAST)
     past = entry.get("past", [])[-drawn:]
-    bands = [
-        (floats(entry[low]), floats(entry[high]))
-        for low, high in (("low", "high"), ("low_80", "high_80"))
-        if low in entry and high in entry and len(entry[low]) == len(entry[high])
-    ]
     shown = Forecast(
         past=_values(past),
         truth=floats(entry.get("truth", [])),
         median=median,
         naive=floats(entry.get("naive", [])),
-        bands=bands,
+        bands=_bands(entry),
     )
     label = f"{words('section.forecasts')} {place}: {series}"
     svg = results_figures.forecast(shown, title=series, label=label, steps=words("forecasts.steps"))
     time = past[-1][0] if past and past[-1] else None
     return Figure(svg, "" if time is None else words("forecasts.from", time=time))
+
+
+def _bands(entry: Mapping[str, Any]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The bands of a forecast, the widest first; of two that are the same only one."""
+    bands = [
+        (floats(entry[low]), floats(entry[high]))
+        for low, high in (("low", "high"), ("low_80", "high_80"))
+        if low in entry and high in entry and len(entry[low]) == len(entry[high])
+    ]
+    is_same = len(bands) == 2 and np.array_equal(bands[0], bands[1], equal_nan=True)
+    return bands[:1] if is_same else bands
 
 
 def _values(past: Sequence[Any]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from sunhwan.runs import (
     results_data,
     results_errors,
     results_numbers,
+    results_writing,
 )
 from sunhwan.runs.numbers import NOTHING, number_text
 from sunhwan.runs.page import Block, Code, Figure, Key, Page, Section, Table, render
@@ -175,6 +176,8 @@ def _environment(results: Mapping[str, Any], words: Words) -> list[Section]:
 #: what the page shows, in this order; each part is empty where its figures are absent
 _PARTS: tuple[Callable[[Mapping[str, Any], Words], list[Section]], ...] = (
     results_comparison.section,
+    results_writing.samples,
+    results_writing.surprise,
     results_data.section,
     _training,
     results_classes.confusion,

@@ -3,7 +3,7 @@
 ``results.json`` is the record of a run and is in English, whatever the language of its report. A
 sentence of it is compared with templates such as ``"`{column}` is empty"``, which stand with their
 translations in ``texts/ko_sentences.toml``; the values are put into the translation. What fits no
-template stays as it is.
+template stays as it is. The same goes for errors and their hints, in ``texts/ko_errors.toml``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.resources import files
 from string import Formatter
 from typing import NamedTuple
 
-from sunhwan.runs.wording import texts
+from sunhwan.runs.wording import Words, texts
 
 #: what a field ``{name:n}`` fits: a number as it is written in a sentence, also with ``%``
 _NUMBER = r"[-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?%?"
@@ -24,6 +24,8 @@ _NUMBER = r"[-+]?[\d,]*\.?\d+(?:e[-+]?\d+)?%?"
 _LONGEST = 10_000
 #: names of `sunhwan.runs.wording` that also stand in sentences
 _NAMES = ("baseline", "role")
+#: what the files of translations are called after the language
+_FILES = ("sentences", "errors")
 
 #: English templates and their translations, by table
 Tables = Mapping[str, Mapping[str, str]]
@@ -47,7 +49,8 @@ def translated(text: str, language: str, table: str = "sentence") -> str:
     language
         ``en`` or ``ko``.
     table
-        Of the file of translations: ``sentence``, ``place``, ``title`` or ``kernel``.
+        Of the files of translations: ``sentence``, ``place``, ``title``, ``kernel``, ``duration``,
+        ``failure`` or ``hint``.
 
     Examples
     --------
@@ -67,6 +70,23 @@ def translated(text: str, language: str, table: str = "sentence") -> str:
     return text
 
 
+def told(message: str, hint: str | None, language: str) -> str:
+    """An error as the command line tells it.
+
+    Examples
+    --------
+    >>> print(told("`text` is empty", None, "en"))
+    error: `text` is empty
+    >>> print(told("no.csv: expected a file, but there is none", None, "ko"))
+    오류: 파일이 없습니다: no.csv
+    """
+    words = Words(language)
+    lines = [words("told.error", message=translated(message, language, "failure"))]
+    if hint:
+        lines += ["", words("told.hint", hint=translated(hint, language, "hint"))]
+    return "\n".join(lines)
+
+
 @cache
 def tables(language: str) -> Tables:
     """The English templates of a language and their translations; none for English.
@@ -76,10 +96,12 @@ def tables(language: str) -> Tables:
     >>> tables("ko")["side"], tables("en")
     ({'first': '뒷부분을', 'last': '앞부분을'}, {})
     """
-    file = files("sunhwan.runs") / "texts" / f"{language}_sentences.toml"
-    if not file.is_file():
-        return {}
-    found = tomllib.loads(file.read_text(encoding="utf-8"))
+    found: dict[str, Mapping[str, str]] = {}
+    for name in _FILES:
+        file = files("sunhwan.runs") / "texts" / f"{language}_{name}.toml"
+        if not file.is_file():
+            return {}
+        found |= tomllib.loads(file.read_text(encoding="utf-8"))
     names = {
         group: {
             key.removeprefix(f"{group}."): name

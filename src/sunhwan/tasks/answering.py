@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples, Rejected
+from sunhwan.data.spool import Spool
 from sunhwan.errors import DataError, UsageError
 from sunhwan.tasks.learner import Learner
 from sunhwan.tasks.sources import Chunk
@@ -40,9 +41,9 @@ def answer_rows(learner: Learner, chunks: Iterable[Chunk], reject: Reject) -> It
     ------
     dict
         What the row held, then ``predicted``; for labels also ``probability``, and
-        ``probability LABEL`` for each of at most 20 labels. For tagging, a list of answers, or a
-        row for each step where the data has one; a step behind the longest length has none. A row
-        of a table that cannot be answered has None for each, so that rows keep their places.
+        ``probability_LABEL`` for each of at most 20 labels. For tagging, a list of answers, or a
+        row for each step where the data has one. A row of a table that cannot be answered has
+        None for each, so that rows keep their places.
 
     Raises
     ------
@@ -55,10 +56,18 @@ def answer_rows(learner: Learner, chunks: Iterable[Chunk], reject: Reject) -> It
         yield from _answered(learner, chunk, reject)
 
 
-def write_rows(rows: Iterable[Mapping[str, Any]], stream: BinaryIO, format: Format) -> int:
-    r"""Write rows as they come; how many there were.
+def write_rows(
+    rows: Iterable[Mapping[str, Any]], stream: BinaryIO, format: Format, *, mark: bool = False
+) -> int:
+    r"""Write rows as they come, in UTF-8; how many there were.
 
     In CSV the columns are those of the first row, and a list is written as JSON.
+
+    Parameters
+    ----------
+    mark
+        Whether CSV that is not all ASCII begins with a byte order mark. Excel takes a file without
+        one for the encoding of the system; other programs would read it into the first name.
 
     Examples
     --------
@@ -67,13 +76,19 @@ def write_rows(rows: Iterable[Mapping[str, Any]], stream: BinaryIO, format: Form
     (1, b'text,predicted\n"so, so",bad\n')
     """
     count = 0
-    for row in rows:
-        if format == "jsonl":
-            line = json.dumps(row, ensure_ascii=False) + "\n"
-        else:
-            line = _csv_line(row.values()) if count else _csv_line(row) + _csv_line(row.values())
+
+    def lines() -> Iterator[str]:
+        nonlocal count
+        for count, row in enumerate(rows, 1):
+            if format == "jsonl":
+                yield json.dumps(row, ensure_ascii=False) + "\n"
+                continue
+            if count == 1:
+                yield _csv_line(row)
+            yield _csv_line(row.values())
+
+    for line in _marked(lines()) if mark and format == "csv" else lines():
         stream.write(line.encode())
-        count += 1
     stream.flush()
     return count
 
@@ -93,9 +108,7 @@ def _answered(learner: Learner, chunk: Chunk, reject: Reject) -> Iterator[Record
             yield _joined(chunk.rows[row], _answer(learner, answer))
             continue
         steps = chunk.steps[row]
-        answers = [_answer(learner, step) for step in answer]
-        answers += [dict.fromkeys(answers[0])] * (len(steps) - len(answers))
-        yield from map(_joined, steps, answers)
+        yield from map(_joined, steps, (_answer(learner, step) for step in answer))
 
 
 def _encoded(
@@ -133,7 +146,7 @@ def _answer(learner: Learner, answer: Any) -> Record:
     found: Record = {"predicted": learner.classes[codes], "probability": float(shares.max())}
     if len(learner.classes) <= _MOST_CLASSES:
         for name, share in zip(learner.classes, shares, strict=True):
-            found[f"probability {name}"] = float(share)
+            found[f"probability_{name}"] = float(share)
     return found
 
 
@@ -142,7 +155,7 @@ def _columns(learner: Learner) -> list[str]:
     if not learner.classes:
         return ["predicted"]
     each = learner.classes if len(learner.classes) <= _MOST_CLASSES and not learner.per_step else []
-    return ["predicted", "probability", *(f"probability {name}" for name in each)]
+    return ["predicted", "probability", *(f"probability_{name}" for name in each)]
 
 
 def _joined(row: Mapping[str, Any], answer: Record) -> Record:
@@ -152,6 +165,20 @@ def _joined(row: Mapping[str, Any], answer: Record) -> Record:
             hint="rename the column",
         )
     return {**row, **answer}
+
+
+def _marked(lines: Iterator[str]) -> Iterator[str]:
+    """The lines, behind a byte order mark if one of them is not ASCII; until then they are held."""
+    held = Spool[str]()
+    for line in lines:
+        if not line.isascii():
+            yield "\ufeff"
+            yield from held.items()
+            yield line
+            yield from lines
+            return
+        held.add(line)
+    yield from held.items()
 
 
 def _csv_line(values: Iterable[Any]) -> str:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: so many of a word's last characters are looked at
+#: so many of a word's last characters are looked at; chosen by cross-validation on the training
+#: part of the Kaist treebank, see benchmarks/results/baseline-settings.json
 ENDING = 5
 
 # no ending can be mistaken for a whole word
@@ -27,15 +28,22 @@ class WordTags:
         The words of each training sentence and the numbers of their tags.
     classes
         How many tags there are.
+    ending
+        So many of a word's last characters are looked at.
     """
 
     def __init__(
-        self, words: Sequence[Sequence[str]], tags: Sequence[Sequence[int]], classes: int
+        self,
+        words: Sequence[Sequence[str]],
+        tags: Sequence[Sequence[int]],
+        classes: int,
+        ending: int = ENDING,
     ) -> None:
+        self._ending = ending
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
         for sentence, answer in zip(words, tags, strict=True):
             for word, tag in zip(sentence, answer, strict=True):
-                for key in _keys(word):
+                for key in self._keys(word):
                     self._counts[key][tag] += 1
         count = np.bincount(np.concatenate([np.asarray(tag, np.int64) for tag in tags]),
                             minlength=classes)  # fmt: skip
@@ -62,7 +70,11 @@ class WordTags:
 
     def _known(self, word: str) -> list[Counter[int]]:
         """Counts of the known endings of a word, the shortest first, then of the word."""
-        return [self._counts[key] for key in _keys(word) if key in self._counts]
+        return [self._counts[key] for key in self._keys(word) if key in self._counts]
+
+    def _keys(self, word: str) -> list[str]:
+        endings = [word[-length:] for length in range(1, min(self._ending, len(word)) + 1)]
+        return [*endings, _WHOLE + word]
 
 
 def most_frequent(
@@ -70,8 +82,9 @@ def most_frequent(
     tags: Sequence[Sequence[int]],
     test: Sequence[Sequence[str]],
     classes: int,
+    ending: int = ENDING,
 ) -> tuple[list[list[int]], str]:
-    """The commonest tag of each word; unknown words go by their ending.
+    """The commonest tag of each word; unknown words go by at most `ending` last characters.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def most_frequent(
     >>> most_frequent([["dogs", "bark"], ["cats", "purr"]], [[0, 1], [0, 1]], [["birds"]], 2)[0]
     [[0]]
     """
-    known = WordTags(train, tags, classes)
+    known = WordTags(train, tags, classes, ending)
     words = {word for sentence in train for word in sentence}
     unknown = [word not in words for sentence in test for word in sentence]
     share = sum(unknown) / max(1, len(unknown))
@@ -98,6 +111,7 @@ def markov_chain(
     tags: Sequence[Sequence[int]],
     test: Sequence[Sequence[str]],
     classes: int,
+    ending: int = ENDING,
 ) -> tuple[list[list[int]], str]:
     """The likeliest tags of each sentence by a hidden Markov model (Rabiner 1989).
 
@@ -105,7 +119,7 @@ def markov_chain(
     with P(word | tag), proportional to P(tag | word) / P(tag), which unknown words have too
     (Brants 2000). Both are smoothed after Witten and Bell.
     """
-    known = WordTags(train, tags, classes)
+    known = WordTags(train, tags, classes, ending)
     follow = _transitions(tags, classes)
     emissions = lru_cache(maxsize=None)(
         lambda word: np.log(known.probabilities(word) / known.shares)
@@ -115,11 +129,6 @@ def markov_chain(
         for sentence in test
     ]
     return answers, f"hidden Markov model of {classes} tags, Viterbi's path"
-
-
-def _keys(word: str) -> list[str]:
-    endings = [word[-length:] for length in range(1, min(ENDING, len(word)) + 1)]
-    return [*endings, _WHOLE + word]
 
 
 def _transitions(tags: Sequence[Sequence[int]], classes: int) -> Floats:

@@ -12,12 +12,13 @@ from pydantic import Field
 from sunhwan.data.examples import Kind
 from sunhwan.errors import DataError, UsageError
 from sunhwan.tasks.forecast_config import ForecastConfig
+from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.options import ALIASES as ALIASES
 from sunhwan.tasks.options import Cell, Optimizer, Options, make
 
 Task = Literal["classify", "regress", "tag"]
 #: all that a run can be told to learn
-TASKS = (*get_args(Task), "forecast")
+TASKS = (*get_args(Task), "forecast", "generate")
 PoolingMode = Literal["last", "mean", "max", "attention"]
 Tokens = Literal["auto", "words", "characters", "bpe", "unigram", "jamo", "morphemes"]
 #: bytes of a file of options
@@ -43,7 +44,11 @@ class Config(Options):
     pooling: PoolingMode | None = Field(None, description="how the steps become one answer")
     tokens: Tokens = Field("auto", description="what a text is split into")
     vocabulary: int | None = Field(None, ge=3, le=1_000_000, description="most ids of a text")
-    max_length: int | None = Field(None, ge=1, description="most steps; longer ones are cut")
+    max_length: int | None = Field(
+        None,
+        ge=1,
+        description="most steps; longer sequences are cut, by `tag` into pieces",
+    )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="whether rare classes count more"
     )
@@ -57,7 +62,18 @@ class Config(Options):
 
 
 #: all options of all tasks, by name
-OPTIONS = {**Config.model_fields, **ForecastConfig.model_fields}
+OPTIONS = {
+    **GenerateConfig.model_fields,
+    **ForecastConfig.model_fields,
+    **Config.model_fields,
+}
+#: the options of tasks that have other ones
+_OTHERS: dict[Any, type[ForecastConfig] | type[GenerateConfig]] = {
+    "forecast": ForecastConfig,
+    "generate": GenerateConfig,
+}
+#: the options of any task
+RunConfig = Config | ForecastConfig | GenerateConfig
 
 #: chosen on validation data of the sets in `examples/`; see docs/workbench.md
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -93,7 +109,7 @@ def make_config(options: Mapping[str, Any]) -> Config:
     return make(Config, options)
 
 
-def make_options(options: Mapping[str, Any]) -> Config | ForecastConfig:
+def make_options(options: Mapping[str, Any]) -> RunConfig:
     """The options of the task that is among them.
 
     Raises
@@ -110,11 +126,12 @@ def make_options(options: Mapping[str, Any]) -> Config | ForecastConfig:
         raise UsageError(
             f"the task must be one of {', '.join(TASKS)}, received {options.get('task')!r}"
         )
-    wanted: type[Options] = ForecastConfig if options.get("task") == "forecast" else Config
+    other = _OTHERS.get(options.get("task"))
+    wanted: type[Options] = other or Config
     for name in (name.replace("-", "_") for name in options):
         if name not in wanted.model_fields and name in OPTIONS:
             raise UsageError(f"`{name}` has no meaning for `{options.get('task')}`")
-    return make(ForecastConfig, options) if wanted is ForecastConfig else make_config(options)
+    return make_config(options) if other is None else make(other, options)
 
 
 def read_options(path: Path | str, task: str = "classify") -> dict[str, Any]:

@@ -26,14 +26,19 @@ def _new_encoder(config: Config, examples: Examples) -> Any:
     if examples.kind == "tokens":
         from sunhwan.data.affixes import Affixes
 
-        return Affixes(config.vocabulary or 20_000, max_length=config.max_length)
+        return Affixes(config.vocabulary or 20_000, max_length=_most_steps(config))
     if examples.kind == "sound":
         from sunhwan.data.sounds import LogMel
 
         return LogMel()
     from sunhwan.data.sequences import Numbers
 
-    return Numbers(max_length=config.max_length)
+    return Numbers(max_length=_most_steps(config))
+
+
+def _most_steps(config: Config) -> int | None:
+    """Steps behind which a sequence is cut; where each has an answer, it is read in pieces."""
+    return None if config.task == "tag" else config.max_length
 
 
 def _text_encoder(config: Config, texts: Sequence[str]) -> Any:

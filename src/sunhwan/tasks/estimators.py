@@ -15,12 +15,14 @@ from sunhwan.data.examples import Examples
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress, choose
-from sunhwan.tasks import judging, running
+from sunhwan.tasks import judging, pieces, running
 from sunhwan.tasks.config import Config, Task, make_config
 from sunhwan.tasks.forecaster import Forecaster
 from sunhwan.tasks.inputs import LABELS, read_examples, read_inputs
 from sunhwan.tasks.learner import Learner
+from sunhwan.tasks.options import checked_names
 from sunhwan.tasks.splits import hold_out
+from sunhwan.tasks.text_generator import TextGenerator
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
@@ -28,6 +30,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
 
     _task: Task
 
+    @checked_names
     def __init__(
         self,
         *,
@@ -123,7 +126,10 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             training, validation = hold_out(examples, config.validation, config.seed)
         else:
             training, validation = examples, _validation(validation_data, self._task)
+        if self._task == "tag":
+            config = pieces.settled(config, training)
         learner = Learner(config)
+        training, validation = learner.pieces(training), learner.pieces(validation)
         learner.prepare(training)
         if validation_data is not None:
             _check_like(learner, validation, "validation_data")
@@ -158,7 +164,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         if bool(labels) != bool(learner.classes):
             wanted = "labels" if learner.classes else "numbers"
             raise DataError(f"`y` must hold {wanted}, as in training")
-        judged = judging.judge(learner, examples, learner.encode(examples))
+        rows = learner.pieces(examples)
+        judged = judging.judge(learner, rows, learner.encode(rows))
         return cast(dict[str, float], judged["metrics"])
 
     def save(self, path: Path | str, overwrite: bool = False) -> Path:
@@ -272,7 +279,8 @@ class Tagger(_Estimator):
 
     Parameters and attributes as of `Classifier`; without ``classes_`` where it tells numbers. A
     row of `X` is a list of tokens, or numbers ``float[T, D]``; a row of `y` has T labels, or T
-    floats. Steps beyond `max_length`, where one was given, get no answer.
+    floats. Sequences of more than `max_length` steps are read in pieces of it; where there are
+    fewer than five sequences, each is learnt from up to a point in time.
 
     Examples
     --------
@@ -299,7 +307,7 @@ class Tagger(_Estimator):
         return self.evaluate(X, y)["accuracy" if self._fitted().classes else "r2"]
 
 
-def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster:
+def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster | TextGenerator:
     """The estimator in a folder that `save`, or ``sunhwan train``, left.
 
     Raises
@@ -312,6 +320,8 @@ def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster:
     run = RunFolder.open(path)
     if run.task == "forecast":
         return Forecaster.load(path)
+    if run.task == "generate":
+        return TextGenerator.load(path)
     kinds: dict[str, Any] = {kind._task: kind for kind in (Classifier, Regressor, Tagger)}
     if run.task not in kinds:
         raise UsageError(f"{path} is a run of `{run.task}`, which has no estimator")

@@ -170,8 +170,13 @@ def _format(path: Path, format: str | None) -> Format:
 
 def _learner(source: Any) -> Any:
     if isinstance(source, str | Path):
-        is_forecast = RunFolder.open(source).task == "forecast"
-        return forecast_run.load(source) if is_forecast else running.load(source)
+        task = RunFolder.open(source).task
+        if task == "generate":
+            raise UsageError(
+                f"{source}: a run of `generate` cannot be exported yet",
+                hint=f"`sunhwan generate {source}` writes with it",
+            )
+        return forecast_run.load(source) if task == "forecast" else running.load(source)
     learner = getattr(source, "learner_", None)
     if learner is None:
         raise UsageError(

@@ -30,7 +30,13 @@ def inputs_text(learner: Any) -> list[str]:
     if learner.task == "forecast":
         return _of_series(learner)
     kinds = {"text": _of_text, "tokens": _of_tokens, "numbers": _of_numbers, "sound": _of_sound}
-    return [*kinds[learner.kind](learner.encoder), _WITH_SUNHWAN]
+    lines = kinds[learner.kind](learner.encoder)
+    if learner.per_step and learner.config.max_length is not None:
+        lines.append(
+            f"a sequence of more than {learner.config.max_length} steps is read in the fewest "
+            "pieces of at most so many, each by itself"
+        )
+    return [*lines, _WITH_SUNHWAN]
 
 
 def _of_text(encoder: Any) -> list[str]:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.series_times import time_text
 from sunhwan.runs.comparison import Scores
 from sunhwan.runs.resampling import bootstrap_intervals
 from sunhwan.tasks.forecast_baselines import Baseline
 from sunhwan.tasks.forecasting_figures import coverage, figures, records, repeats_last, scales
 from sunhwan.tasks.forecasting_scaling import Values
-from sunhwan.tasks.forecasting_windows import Windows, time_text
+from sunhwan.tasks.forecasting_windows import Windows
 from sunhwan.tasks.pairing import difference
 
 #: forecasts that the report can show

@@ -10,6 +10,7 @@ import numpy as np
 
 from sunhwan.data.examples import Rejected
 from sunhwan.data.series import SeriesSet
+from sunhwan.data.series_times import time_text
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.progress import Progress
 from sunhwan.tasks.forecast_batches import WindowBatches
@@ -28,7 +29,6 @@ from sunhwan.tasks.forecasting_windows import (
     Part,
     Windows,
     default_input_length,
-    time_text,
     times_ahead,
     windows,
 )

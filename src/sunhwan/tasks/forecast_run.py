@@ -11,6 +11,7 @@ from typing import Any
 
 from sunhwan.data.examples import Rejected
 from sunhwan.data.series import SeriesSet
+from sunhwan.data.series_times import time_text
 from sunhwan.errors import DataError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
@@ -27,7 +28,7 @@ from sunhwan.tasks.forecast_sources import (
     roles,
 )
 from sunhwan.tasks.forecasting_preparation import Cuts
-from sunhwan.tasks.forecasting_windows import Windows, time_text
+from sunhwan.tasks.forecasting_windows import Windows
 from sunhwan.tasks.learner import Say
 from sunhwan.tasks.run_records import Data, rejected_rows
 

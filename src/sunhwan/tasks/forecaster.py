@@ -20,7 +20,7 @@ from sunhwan.tasks import forecast_run, forecast_sources
 from sunhwan.tasks.forecast_config import ForecastConfig
 from sunhwan.tasks.forecast_learner import ForecastLearner
 from sunhwan.tasks.forecasting_preparation import fill_gaps, split_before
-from sunhwan.tasks.options import make
+from sunhwan.tasks.options import checked_names, make
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,6 +53,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
     ['120', '121', '122']
     """
 
+    @checked_names
     def __init__(
         self,
         *,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.series_times import time_text
 from sunhwan.errors import UsageError
 from sunhwan.tasks.forecasting_scaling import Values
-from sunhwan.tasks.forecasting_windows import Windows, time_text
+from sunhwan.tasks.forecasting_windows import Windows
 
 #: a forecast that is better than the last value by less than this may only be repeating it
 _NO_BETTER = 0.02
@@ -116,18 +118,24 @@ def fit_intervals(
     """
     missed = np.abs(distances - windows.target)
     missed = np.where(windows.is_known, missed, np.nan)
-    widths, notes = {}, []
+    widths, notes = dict[str, list[float]](), list[str]()
     for level in levels:
         columns = [column[~np.isnan(column)] for column in missed.T]
         if min(map(len, columns)) < level / (1 - level):
             notes.append(
                 f"the {level:.0%} interval is of one width at all steps, for the validation part "
-                f"has only {len(windows)} windows"
+                f"has few windows ({len(windows)})"
             )
             columns = [np.concatenate(columns)] * len(columns)
             if len(columns[0]) < level / (1 - level):
-                notes[-1] += f" and {len(columns[0])} errors: too few for {level:.0%}"
+                notes[-1] += f" and too few errors for {level:.0%} ({len(columns[0])})"
         widths[str(level)] = [_quantile(column, level) for column in columns]
+    for (low, narrow), (high, wide) in pairwise(widths.items()):
+        if narrow == wide:
+            notes.append(
+                f"the intervals of {float(low):.0%} and {float(high):.0%} are the same: so few "
+                "errors cannot tell them apart"
+            )
     return widths, notes
 
 

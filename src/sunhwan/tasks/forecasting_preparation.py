@@ -19,6 +19,13 @@ SEASONS = {"1h": (24, 168), "1d": (7, 365), "1bd": (5, 260), "7d": (52,), "1mo":
 SEASONS |= {"3mo": (4,), "30m": (48, 336), "15m": (96, 672)}
 #: autocorrelations below these show no season: at a length that is common, and at any other
 _FAINT, _FAINT_ELSEWHERE = 0.1, 0.2
+#: a longer season is taken where repeating it saves this share of the error of a shorter one; where
+#: there is only the shorter one, chance alone saves as much in a tenth of short series at most
+_CLEARLY = 0.15
+#: so many times must the training part hold a season that is longer than another one seen
+_ROUNDS = 3
+#: peaks of at least this share of the highest one are as good: each season also peaks at its double
+_AS_HIGH = 0.8
 
 
 def fill_gaps(
@@ -162,7 +169,8 @@ def guess_season(data: SeriesSet, cuts: Cuts) -> tuple[int, str]:
     """The steps of one season, 1 if there is none, and a sentence that says why.
 
     Looked for in the training part of the longest series: first the lengths that are common for
-    the frequency, then the strongest peak of the autocorrelation.
+    the frequency, then the first high peak of the autocorrelation. A shorter season is preferred:
+    what a longer one adds must be clear (`_CLEARLY`), for more has to be read to know it.
     """
     longest = max(data.series, key=lambda one: int((one.times < cuts.validation).sum()))
     values = longest.values[longest.times < cuts.validation]
@@ -172,13 +180,35 @@ def guess_season(data: SeriesSet, cuts: Cuts) -> tuple[int, str]:
         for lag in SEASONS.get(data.frequency, ())
         if len(values) >= 2 * lag + 1
     }
-    best = max(strengths, key=lambda lag: strengths[lag], default=1)
-    if strengths and strengths[best] >= max(_FAINT, 2 / np.sqrt(len(values))):
-        return best, f"a season of {best} steps, common for {shown} values and seen in these"
-    lag, strength = _strongest_peak(values)
+    needed = max(_FAINT, 2 / np.sqrt(len(values)))
+    seen = [lag for lag in sorted(strengths) if strengths[lag] >= needed]
+    if seen:
+        best = _clearly_best(values, seen)
+        why = f"a season of {best} steps, common for {shown} values and seen in these"
+        if best < seen[-1]:
+            why += f"; one of {seen[-1]} steps is not clearly better"
+        return best, why
+    lag, strength = _first_peak(values)
     if strength >= _FAINT_ELSEWHERE:
         return lag, f"a season of {lag} steps, where the autocorrelation peaks ({strength:.2f})"
     return 1, f"no season is seen in these {shown} values"
+
+
+def _clearly_best(values: NDArray[np.float64], lags: list[int]) -> int:
+    """The shortest of `lags`, or a longer one if repeating that foretells later values better.
+
+    Both are judged on the same values, of the later half: the mean distance from the value one
+    season before.
+    """
+    best, *longer = lags
+    for lag in longer:
+        first = max(lag, len(values) // 2)
+        later = values[first:]
+        missed = np.abs([later - values[first - back : -back] for back in (best, lag)])
+        ours, theirs = missed[:, ~np.isnan(missed).any(axis=0)].sum(axis=1)
+        if len(values) >= _ROUNDS * lag and theirs < (1 - _CLEARLY) * ours:
+            best = lag
+    return best
 
 
 def _smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
@@ -203,7 +233,8 @@ def _correlation(values: NDArray[np.float64], lag: int) -> float:
     )
 
 
-def _strongest_peak(values: NDArray[np.float64]) -> tuple[int, float]:
+def _first_peak(values: NDArray[np.float64]) -> tuple[int, float]:
+    """Where the autocorrelation first comes about as high as anywhere, and how high."""
     steps = np.arange(len(values))
     known = ~np.isnan(values)
     level = values - np.polyval(np.polyfit(steps[known], values[known], 1), steps)
@@ -212,5 +243,9 @@ def _strongest_peak(values: NDArray[np.float64]) -> tuple[int, float]:
     sunk = np.minimum.accumulate(curve) < 0
     # a peak counts only after the curve was below 0: before that it is plain persistence
     curve[~sunk] = -1
-    lag = int(np.argmax(curve)) + 1 if len(curve) else 1
-    return lag, float(curve[lag - 1]) if len(curve) else 0.0
+    high = np.flatnonzero(curve >= _AS_HIGH * max(curve, default=0.0))
+    if not len(high) or curve[high[0]] <= 0:
+        return 1, 0.0
+    hill = high[: int(np.argmax(np.append(np.diff(high) > 1, True))) + 1]
+    lag = int(hill[np.argmax(curve[hill])])
+    return lag + 1, float(curve[lag])

@@ -271,20 +271,6 @@ def times_ahead(last: np.datetime64, frequency: str, count: int) -> NDArray[np.d
     return pl.concat(ahead).to_numpy()
 
 
-def time_text(time: np.datetime64, frequency: str) -> str:
-    """A time as people write it; the number of the row, from 0, where there are no times.
-
-    Examples
-    --------
-    >>> time_text(np.datetime64("2024-01-31T00:00", "us"), "1d")
-    '2024-01-31'
-    """
-    if frequency == "1i":
-        return str(int(time.astype("datetime64[s]").astype(np.int64)))
-    text = str(np.datetime_as_string(time, "s"))
-    return text.removesuffix("T00:00:00").replace("T", " ")
-
-
 def _extended(one: Series, frequency: str, horizon: int) -> Series:
     """The series with `horizon` empty steps after its end; covariates keep their last value."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples
-from sunhwan.data.spool import Spool, lengths
+from sunhwan.data.spool import lengths
 from sunhwan.tasks import metrics, pairing
 from sunhwan.tasks.learner import Learner, Say
 
@@ -49,10 +48,9 @@ def _figures(
         return metrics.judge_numbers(
             true, answers, train_mean=learner.mean, lengths=lengths, seed=seed
         )
-    cut = [row[:length] for row, length in zip(true, lengths, strict=True)]
     if learner.classes:
-        return metrics.judge_tags(cut, answers, learner.classes, seed=seed)
-    return metrics.judge_steps(cut, answers, train_mean=learner.mean, seed=seed)
+        return metrics.judge_tags(true, answers, learner.classes, seed=seed)
+    return metrics.judge_steps(true, answers, train_mean=learner.mean, seed=seed)
 
 
 def explain_errors(learner: Learner, judged: dict[str, Any]) -> None:
@@ -85,8 +83,6 @@ def judge_baselines(
     from sunhwan.tasks.baselines import baselines_for
 
     is_numeric = training.kind in ("numbers", "sound")
-    if is_numeric and learner.per_step:
-        training, test = (_as_read(*part) for part in zip((training, test), encoded, strict=True))
     found = baselines_for(
         learner.task,
         training,
@@ -97,14 +93,13 @@ def judge_baselines(
         on_start=lambda name: say(f"baseline: {name}"),
     )
     true: Any = test.targets
-    steps = lengths(encoded[1]).tolist() if learner.per_step else None
     metric = "accuracy" if learner.classes else "mae"
-    own = pairing.scores(true, answers, learner.classes, steps)
+    own = pairing.scores(true, answers, learner.classes)
     rows = []
     for baseline in found:
         said = baseline.predictions if baseline.probabilities is None else baseline.probabilities
         judged = _judge_baseline(learner, test, baseline.classes, said)
-        theirs = pairing.scores(true, baseline.predictions, baseline.classes, steps)
+        theirs = pairing.scores(true, baseline.predictions, baseline.classes)
         rows.append(
             {
                 "name": baseline.name,
@@ -116,15 +111,6 @@ def judge_baselines(
             }
         )
     return rows
-
-
-def _as_read(part: Examples, encoded: Sequence[NDArray[Any]]) -> Examples:
-    """The examples with answers to as many steps of each sequence as are read."""
-    steps, answers = lengths(encoded), part.targets or []
-    if np.array_equal(steps, lengths(answers)):
-        return part
-    pairs = zip(answers, steps.tolist(), strict=True)
-    return replace(part, targets=Spool(answer[:count] for answer, count in pairs).items())
 
 
 def _judge_baseline(
@@ -150,8 +136,6 @@ def prediction_rows(learner: Learner, examples: Examples, answers: Any) -> Itera
         answer = answers[number]
         if learner.classes and learner.per_step:
             row["predicted"] = [learner.classes[code] for code in answer.argmax(-1)]
-            if "true" in row:
-                row["true"] = row["true"][: len(row["predicted"])]
         elif learner.classes:
             row["predicted"] = learner.classes[int(answer.argmax())]
             row["probability"] = float(answer.max())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ from sunhwan.tasks.config import Config, Task
 from sunhwan.tasks.encoders import encoder_from_config, fit_encoder
 from sunhwan.tasks.networks import Network
 from sunhwan.tasks.options import drawn_from
+from sunhwan.tasks.pieces import borders, in_pieces, joined
 from sunhwan.tasks.training import History, train
 
 #: more rows than this share a batch when answering
@@ -121,6 +122,10 @@ class Learner:
                 raise DataError(f"{place}: {error.message}", hint=error.hint) from error
         return found.items()
 
+    def pieces(self, examples: Examples) -> Examples:
+        """The examples as they are learnt from and judged: long sequences of steps in pieces."""
+        return in_pieces(examples, self.config.max_length) if self.per_step else examples
+
     def batches(
         self,
         examples: Examples,
@@ -130,7 +135,7 @@ class Learner:
         buckets: int | Sequence[int] = MOST,
     ) -> Batches:
         """Batches with answers; ``buckets`` of others save compiling for other lengths."""
-        targets = self._targets(examples, encoded)
+        targets = self._targets(examples)
         weights = self._weights(targets) if self.config.class_weights == "balanced" else None
         return Batches(
             encoded,
@@ -142,7 +147,7 @@ class Learner:
             buckets=buckets,
         )
 
-    def _targets(self, examples: Examples, encoded: Sequence[NDArray[Any]]) -> Sequence[Any]:
+    def _targets(self, examples: Examples) -> Sequence[Any]:
         """Numbers of the labels, or numbers in the network's units, for each row or step."""
         codes = {name: code for code, name in enumerate(self.classes)}
 
@@ -160,10 +165,8 @@ class Learner:
         if not self.per_step:
             return [code(target, row) for row, target in enumerate(targets)]
         dtype = np.int32 if codes else np.float32
-        pairs = enumerate(zip(targets, lengths(encoded).tolist(), strict=True))
         return Spool(
-            np.array([code(t, row) for t in target[:steps]], dtype)
-            for row, (target, steps) in pairs
+            np.array([code(t, row) for t in target], dtype) for row, target in enumerate(targets)
         ).items()
 
     def _weights(self, targets: Sequence[Any]) -> Sequence[Any]:
@@ -235,11 +238,27 @@ class Learner:
 
         if not len(encoded):
             return []
-        rows = Batches.for_prediction(
-            encoded, batch_size=min(_ANSWER_ROWS, max(len(encoded), 1)), per_step=self.per_step
-        )
-        raw: Any = predict(self.model, rows)
-        return [self._finish(row) for row in raw] if self.per_step else self._finish(raw)
+        if self.per_step:
+            return self._answer_steps(encoded)
+        raw: Any = predict(self.model, self._rows(encoded))
+        return self._finish(raw)
+
+    def _answer_steps(self, encoded: Sequence[NDArray[Any]]) -> list[NDArray[np.float64]]:
+        from sunhwan.tasks.steps import predict
+
+        cuts = [borders(steps, self.config.max_length) for steps in lengths(encoded).tolist()]
+        if any(len(cut) > 2 for cut in cuts):
+            encoded = Spool(
+                steps[start:end]
+                for steps, cut in zip(encoded, cuts, strict=True)
+                for start, end in pairwise(cut)
+            ).items()
+        raw: Any = predict(self.model, self._rows(encoded))
+        return joined([self._finish(row) for row in raw], (len(cut) - 1 for cut in cuts))
+
+    def _rows(self, encoded: Sequence[NDArray[Any]]) -> Batches:
+        size = min(_ANSWER_ROWS, len(encoded))
+        return Batches.for_prediction(encoded, batch_size=size, per_step=self.per_step)
 
     def _finish(self, raw: NDArray[Any]) -> NDArray[np.float64]:
         values = np.array(raw, np.float64)

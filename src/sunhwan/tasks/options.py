@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sunhwan.errors import UsageError
+from sunhwan.errors import UnknownOptionError, UsageError
 
 Cell = Literal["simple", "lstm", "gru"]
 Optimizer = Literal["adam", "adamw", "rmsprop", "sgd", "nadam"]
@@ -66,6 +68,7 @@ class Options(BaseModel):
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
+Given = ParamSpec("Given")
 
 
 def make(kind: type[AnyOptions], options: Mapping[str, Any]) -> AnyOptions:
@@ -79,7 +82,8 @@ def make(kind: type[AnyOptions], options: Mapping[str, Any]) -> AnyOptions:
     given = {name.replace("-", "_"): value for name, value in options.items()}
     for name in given:
         if name not in kind.model_fields:
-            raise UsageError(f"there is no option `{name}`", hint=_meant(name, kind))
+            hint = _meant(name, kind.model_fields) or "`sunhwan train --help` lists all options"
+            raise UsageError(f"there is no option `{name}`", hint=hint)
     try:
         return kind(**given)
     except ValidationError as error:
@@ -90,11 +94,45 @@ def make(kind: type[AnyOptions], options: Mapping[str, Any]) -> AnyOptions:
         ) from None
 
 
-def _meant(name: str, kind: type[Options]) -> str:
-    if ALIASES.get(name) in kind.model_fields:
+def checked_names(init: Callable[Given, None]) -> Callable[Given, None]:
+    """Let a constructor that takes options by name say which one was meant by an unknown name.
+
+    The signature, from which scikit-learn knows the parameters, stays as it is.
+
+    Raises
+    ------
+    UnknownOptionError
+        From the constructor: an option that it does not take; it is a TypeError too.
+
+    Examples
+    --------
+    >>> class Network:
+    ...     @checked_names
+    ...     def __init__(self, *, units=8): ...
+    >>> Network(unit=3)
+    Traceback (most recent call last):
+    sunhwan.errors.UnknownOptionError: `unit` is no option of Network
+    hint: did you mean `units`?
+    """
+    _, *known = inspect.signature(init).parameters
+
+    @functools.wraps(init)
+    def checked(*given: Given.args, **options: Given.kwargs) -> None:
+        for name in options:
+            if name not in known:
+                kind = type(given[0]).__name__
+                hint = _meant(name, known) or f"its options are {', '.join(known)}"
+                raise UnknownOptionError(f"`{name}` is no option of {kind}", hint=hint)
+        init(*given, **options)
+
+    return checked
+
+
+def _meant(name: str, known: Collection[str]) -> str | None:
+    if ALIASES.get(name) in known:
         return f"it is called `{ALIASES[name]}` here"
-    near = difflib.get_close_matches(name, kind.model_fields, n=1, cutoff=0.5)
-    return f"did you mean `{near[0]}`?" if near else "`sunhwan train --help` lists all options"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`?" if near else None
 
 
 @contextmanager

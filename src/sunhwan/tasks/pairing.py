@@ -46,12 +46,7 @@ def difference(metric: str, baseline: Scores, network: Scores, seed: int) -> dic
     }
 
 
-def scores(
-    true: Sequence[Any],
-    answers: Sequence[Any],
-    classes: Sequence[str],
-    steps: Sequence[int] | None = None,
-) -> Scores:
+def scores(true: Sequence[Any], answers: Sequence[Any], classes: Sequence[str]) -> Scores:
     """How each example, or each sequence where there is an answer a step, was answered.
 
     Parameters
@@ -62,20 +57,17 @@ def scores(
         For each of these a number, a label, or probabilities ``float[C]``.
     classes
         The labels in the order of the probabilities; empty where numbers are answered.
-    steps
-        Where sequences were cut, how many of their steps count.
 
     Examples
     --------
-    >>> found = scores([["N", "V", "N"]], [[[0.9, 0.1], [0.2, 0.8]]], ["N", "V"], [2])
+    >>> found = scores([["N", "V"]], [[[0.9, 0.1], [0.2, 0.8]]], ["N", "V"])
     >>> found.measure, found.points.tolist(), found.steps.tolist()
     ('accuracy', [2.0], [2.0])
     """
     points, counts = np.zeros(len(true)), np.ones(len(true))
-    limits: Sequence[int | None] = [None] * len(true) if steps is None else steps
-    for row, (given, answer, limit) in enumerate(zip(true, answers, limits, strict=True)):
+    for row, (given, answer) in enumerate(zip(true, answers, strict=True)):
         is_one = isinstance(given, str) or np.ndim(given) == 0
-        wanted, said = ([given], [answer]) if is_one else (given[:limit], answer[:limit])
+        wanted, said = ([given], [answer]) if is_one else (given, answer)
         if classes:
             pairs = zip(wanted, said, strict=True)
             points[row] = sum(label == _label(one, classes) for label, one in pairs)

@@ -84,6 +84,24 @@ def data_of(run: RunFolder) -> tuple[Data, str]:
         raise DataError(f"{run.path / 'config.json'} does not say what to train on") from error
 
 
+def reader_of(path: Path | str) -> dict[str, Any]:
+    """How the data of a run was read.
+
+    Raises
+    ------
+    UsageError
+        The run was made in Python, from examples in memory.
+    """
+    kept = RunFolder.open(path).read("config.json").get("data")
+    if not isinstance(kept, dict):
+        raise UsageError(
+            f"{path}: this run was trained in Python and does not know how to read files",
+            hint="sunhwan.load(path).predict(inputs)",
+        )
+    reader: dict[str, Any] = kept["reader"]
+    return reader
+
+
 def options_of(run: RunFolder, kind: type[AnyOptions]) -> AnyOptions:
     """The options of a run."""
     options = run.read("config.json").get("options")

@@ -15,9 +15,8 @@ from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
 from sunhwan.runs.weights import model_arrays, save_weights
-from sunhwan.tasks import forecast_run, judging, run_records
-from sunhwan.tasks.config import Config
-from sunhwan.tasks.forecast_config import ForecastConfig
+from sunhwan.tasks import forecast_run, generate_run, judging, pieces, run_records
+from sunhwan.tasks.config import Config, RunConfig
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.run_records import Data, rejected_rows
 from sunhwan.tasks.run_records import report as report
@@ -30,23 +29,29 @@ from sunhwan.tasks.sources import (
 )
 from sunhwan.tasks.splits import hold_out
 
+#: what runs the tasks that are not of examples
+_OTHERS: dict[str, Any] = {"forecast": forecast_run, "generate": generate_run}
 #: labels of a note that are named
 _RARE_NAMED = 10
 
 
 @dataclass
 class Parts:
-    """Examples to train on, to stop in time by and to judge by, and where they came from."""
+    """Examples to train on, to stop in time by and to judge by, and where they came from.
+
+    `config` has what only the examples could decide.
+    """
 
     training: Examples
     validation: Examples
     test: Examples
     source: Source
     name: str
+    config: Config
 
 
 def start(
-    config: Config | ForecastConfig,
+    config: RunConfig,
     data: Data,
     out: Path | str,
     *,
@@ -66,13 +71,15 @@ def start(
     KeyboardInterrupt
         Ctrl-C; `resume` goes on.
     """
-    if isinstance(config, ForecastConfig):
-        return forecast_run.start(
+    if not isinstance(config, Config):
+        other: Any = _OTHERS[config.task]
+        found: RunFolder = other.start(
             config, data, out, overwrite=overwrite, lang=lang, progress=progress, say=say
         )
+        return found
     RunFolder.check_free(out, overwrite=overwrite)  # before data are read for nothing
     parts = read_parts(config, data, say)
-    learner = Learner(config)
+    learner = Learner(parts.config)
     learner.prepare(parts.training)
     for line in learner.encoder.describe(parts.validation.inputs):
         say(line)
@@ -98,8 +105,9 @@ def resume(
     DataError
         The run is damaged, or its data cannot be read.
     """
-    if RunFolder.open(path).task == "forecast":
-        return forecast_run.resume(path, progress=progress, say=say)
+    if (other := _OTHERS.get(RunFolder.open(path).task)) is not None:
+        found: RunFolder = other.resume(path, progress=progress, say=say)
+        return found
     run = run_records.open_unfinished(path)
     config = run_records.options_of(run, Config)
     data, _ = run_records.data_of(run)
@@ -108,7 +116,7 @@ def resume(
         run_records.check_files(run, parts.source.files)
         learner = _learner_of(run)
     else:
-        learner = Learner(config)
+        learner = Learner(parts.config)
         learner.prepare(parts.training)
         run_records.write_learner(run, learner, parts.source.files)
     given = run.read("config.json").get("given", {})
@@ -159,10 +167,11 @@ def save(
 
 def evaluate(path: Path | str, data: Sequence[Path | str]) -> dict[str, Any]:
     """Figures of a run on other data that holds answers; see `sunhwan.tasks.metrics`."""
-    if RunFolder.open(path).task == "forecast":
-        return forecast_run.evaluate(path, data)
+    if (other := _OTHERS.get(RunFolder.open(path).task)) is not None:
+        figures: dict[str, Any] = other.evaluate(path, data)
+        return figures
     learner = load(path)
-    reader = reader_of(path)
+    reader = run_records.reader_of(path)
     if not has_answers(reader, data):
         raise DataError(
             f"{data[0]}: has no column of answers to judge by",
@@ -171,27 +180,10 @@ def evaluate(path: Path | str, data: Sequence[Path | str]) -> dict[str, Any]:
     examples = read_again(reader, learner.task, data, labelled=True)
     if not len(examples):
         raise DataError(f"{data[0]}: no row can be used", hint=_first_reason(examples.rejected))
-    judged = judging.judge(learner, examples, learner.encode(examples))
+    rows = learner.pieces(examples)
+    judged = judging.judge(learner, rows, learner.encode(rows))
     judged.pop("answers")
     return {**judged, "rows": len(examples), "rejected": rejected_rows(examples.rejected)}
-
-
-def reader_of(path: Path | str) -> dict[str, Any]:
-    """How the data of a run was read.
-
-    Raises
-    ------
-    UsageError
-        The run was made in Python, from examples in memory.
-    """
-    kept = RunFolder.open(path).read("config.json").get("data")
-    if not isinstance(kept, dict):
-        raise UsageError(
-            f"{path}: this run was trained in Python and does not know how to read files",
-            hint="sunhwan.load(path).predict(inputs)",
-        )
-    reader: dict[str, Any] = kept["reader"]
-    return reader
 
 
 def read_parts(config: Config, data: Data, say: Say) -> Parts:
@@ -217,6 +209,15 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
     else:
         raise UsageError("`test` must be above 0 where no test data is given")
     training, validation = hold_out(rest, config.validation, config.seed)
+    is_few = pieces.are_few(training)
+    if config.task == "tag":
+        config = pieces.settled(config, training)
+        training, validation, test = (
+            pieces.in_pieces(part, config.max_length) for part in (training, validation, test)
+        )
+    if is_few:
+        source.notes.append(pieces.describe(len(rest), config.max_length))
+        say(source.notes[-1])
     say(
         f"{len(training):,} examples to train on, {len(validation):,} to stop in time by, "
         f"{len(test):,} to judge by"
@@ -225,7 +226,7 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
         dropped = len(source.examples.rejected)
         count = len(training) + len(validation) + len(test) + dropped
         say(f"rows dropped: {dropped:,} of {count:,}; the report names them")
-    return Parts(training, validation, test, source, Path(data.paths[0]).name)
+    return Parts(training, validation, test, source, Path(data.paths[0]).name, config)
 
 
 def _rare_labels(examples: Examples) -> list[str]:

@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples
 from sunhwan.errors import DataError
+from sunhwan.tasks.pieces import are_few, hold_out_end
 
 
 def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Examples]:
     """Return the rest and a held-out part of the examples.
 
     Groups are held out whole; else each label gives the same share, and every label keeps at least
-    one example on both sides where it has two.
+    one example on both sides where it has two. Where few sequences have an answer for each step,
+    each gives its last steps.
 
     Raises
     ------
@@ -30,6 +32,8 @@ def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Exa
     >>> sorted(rest.targets), sorted(held.targets)
     (['x', 'x', 'y', 'y'], ['x', 'y'])
     """
+    if are_few(examples):
+        return _by_time(examples, share)
     random = np.random.default_rng([seed, len(examples)])
     if examples.groups is not None and len(set(examples.groups)) > 1:
         held = _by_group(examples.groups, share, random)
@@ -46,6 +50,15 @@ def hold_out(examples: Examples, share: float, seed: int) -> tuple[Examples, Exa
             hint="give more data",
         )
     return examples.take(np.flatnonzero(~chosen)), examples.take(np.flatnonzero(chosen))
+
+
+def _by_time(examples: Examples, share: float) -> tuple[Examples, Examples]:
+    rest, held = hold_out_end(examples, share)
+    if not len(held):
+        raise DataError(
+            f"one step is too short to hold out {share:.0%} of it", hint="give longer sequences"
+        )
+    return rest, held
 
 
 def _by_group(

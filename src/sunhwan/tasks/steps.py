@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import keras
@@ -21,6 +21,34 @@ from numpy.typing import NDArray
 from sunhwan.data.batches import Batches
 from sunhwan.errors import ShapeError, UsageError
 from sunhwan.tasks.checkpoint import Arrays
+
+
+class EpochBatches(Protocol):
+    """What training takes: the batches of an epoch with targets, such as `Batches`.
+
+    Attributes
+    ----------
+    seed
+        Of the order; None where it is always the same.
+    batch_size
+        Rows of each.
+    """
+
+    seed: int | None
+    batch_size: int
+
+    @property
+    def weight(self) -> float:
+        """Sum of all weights of an epoch."""
+
+    def __len__(self) -> int:
+        """Return the number of batches, the same in each epoch."""
+
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        """Return ``(x, wanted, weights)`` of batch `index`."""
+
+    def start(self, epoch: int) -> None:
+        """Turn to `epoch`, counted from 0."""
 
 
 class Scores:
@@ -96,7 +124,7 @@ class Scores:
         self,
         model: Any,
         values: tuple[list[Any], list[Any]],
-        batches: Batches,
+        batches: EpochBatches,
         pause: Callable[[], None] = lambda: None,
     ) -> dict[str, float]:
         """The figures of a model over all batches.
@@ -109,9 +137,11 @@ class Scores:
             Called after each batch.
         """
         forward, state = forward_pass(model), self.zero()
+        trainable, other = values
         for index in range(len(batches)):
             x, wanted, weights = batches[index]
-            state = self._add(state, wanted, forward(*values, x), weights)
+            given, other = forward(trainable, other, x)
+            state = self._add(state, wanted, given, weights)
             pause()
         return self.results(state)
 
@@ -178,11 +208,14 @@ def training_step(
 
 # kept for one model, so that validation, test and prediction compile each shape once
 @functools.lru_cache(maxsize=1)
-def forward_pass(model: Any) -> Callable[[list[Any], list[Any], Any], Any]:
-    """A compiled function of trainable variables, other variables and input: the answers."""
+def forward_pass(model: Any) -> Callable[[list[Any], list[Any], Any], tuple[Any, list[Any]]]:
+    """A compiled function of trainable variables, other variables and input.
+
+    It gives the answers, and the other variables after: states may go on from batch to batch.
+    """
 
     def forward(trainable: list[Any], non_trainable: list[Any], x: Any) -> Any:
-        return model.stateless_call(trainable, non_trainable, x, training=False)[0]
+        return model.stateless_call(trainable, non_trainable, x, training=False)
 
     return jax.jit(forward)
 
@@ -216,5 +249,5 @@ def predict(model: Any, batches: Batches) -> NDArray[Any] | list[NDArray[Any]]:
     """
     forward, values = forward_pass(model), variables(model)
     return batches.restore(
-        np.asarray(forward(*values, batches[index][0])) for index in range(len(batches))
+        np.asarray(forward(*values, batches[index][0])[0]) for index in range(len(batches))
     )

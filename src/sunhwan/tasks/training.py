@@ -20,13 +20,12 @@ import jax
 import keras
 import numpy as np
 
-from sunhwan.data.batches import Batches
 from sunhwan.errors import TrainingError, UsageError
 from sunhwan.runs.interrupt import CtrlC, heard
 from sunhwan.runs.progress import Progress, duration
 from sunhwan.tasks.checkpoint import Keeper, Record
 from sunhwan.tasks.pace import Mode, Pace, Schedule
-from sunhwan.tasks.steps import Scores, training_step, variables
+from sunhwan.tasks.steps import EpochBatches, Scores, training_step, variables
 
 # so many losses may wait to be read: to read each as it comes would make every step wait
 _AHEAD = 4
@@ -64,8 +63,8 @@ class History:
 
 def train(
     model: Any,
-    batches: Batches,
-    validation: Batches | None,
+    batches: EpochBatches,
+    validation: EpochBatches | None,
     *,
     loss: Any,
     optimizer: Any,
@@ -146,8 +145,8 @@ class _Run:
         optimizer: Any,
         scores: Scores,
         pace: Pace,
-        batches: Batches,
-        validation: Batches | None,
+        batches: EpochBatches,
+        validation: EpochBatches | None,
         keeper: Keeper,
         progress: Progress,
     ) -> None:
@@ -300,7 +299,9 @@ def _learning_rate(model: Any, optimizer: Any) -> float:
     )
 
 
-def _check(pace: Pace, scores: Scores, batches: Batches, validation: Batches | None) -> None:
+def _check(
+    pace: Pace, scores: Scores, batches: EpochBatches, validation: EpochBatches | None
+) -> None:
     if keras.backend.backend() != "jax":
         raise UsageError(
             f"training needs Keras on JAX, received {keras.backend.backend()}",
@@ -316,7 +317,7 @@ def _check(pace: Pace, scores: Scores, batches: Batches, validation: Batches | N
         raise UsageError(f"`monitor` must be one of {', '.join(names)}, received {pace.monitor!r}")
 
 
-def _settings(pace: Pace, batches: Batches, fingerprint: str) -> dict[str, Any]:
+def _settings(pace: Pace, batches: EpochBatches, fingerprint: str) -> dict[str, Any]:
     """What the state depends on, as plain JSON."""
     return {
         "fingerprint": fingerprint,

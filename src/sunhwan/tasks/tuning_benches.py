@@ -9,11 +9,13 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples, Rejected
+from sunhwan.errors import UsageError
 from sunhwan.runs.progress import Progress
 from sunhwan.tasks import forecast_sources, running
-from sunhwan.tasks.config import Config
+from sunhwan.tasks.config import Config, RunConfig
 from sunhwan.tasks.forecast_config import ForecastConfig
 from sunhwan.tasks.forecast_learner import ForecastLearner
+from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.networks import Network
 from sunhwan.tasks.run_records import Data
@@ -145,7 +147,7 @@ class ForecastBench:
         learner.fit(self._data, progress=progress)
 
 
-def open_bench(config: AnyConfig, data: Data, say: Say) -> Bench:
+def open_bench(config: RunConfig, data: Data, say: Say) -> Bench:
     """Read the data of a task.
 
     Raises
@@ -153,6 +155,11 @@ def open_bench(config: AnyConfig, data: Data, say: Say) -> Bench:
     UsageError, DataError
         As of `sunhwan.tasks.running.start`.
     """
+    if isinstance(config, GenerateConfig):
+        raise UsageError(
+            "`tune` cannot search for `generate` yet",
+            hint="compare runs of `sunhwan train generate`",
+        )
     if isinstance(config, ForecastConfig):
         return ForecastBench(config, data, say)
     return ExamplesBench(config, data, say)
