@@ -272,7 +272,7 @@ def test_from_a_file_to_text_on_the_command_line(tmp_path: Path) -> None:
     seeded = [invoke(*bold, "--seed", seed).stdout for seed in (1, 1, 2)]
     assert seeded[0] == seeded[1] != seeded[2]
     listed = json.loads(invoke("suggest", run, "--prompt", "국민", "--count", 3, "--json").stdout)
-    assert [row["text"] for row in listed][0] == "대"
+    assert listed[0]["text"] == "대"
     assert sum(row["probability"] for row in listed) <= 1
     shown = invoke("suggest", run, "--prompt", "대학교 Zoë")
     assert "'Z' 'o' 'ë'" in shown.stderr
