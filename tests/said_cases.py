@@ -347,7 +347,8 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "never met while learning, and read as unknown: 'ë' '가'",
         "how often each token occurs in training",
         "how often each token occurs in training, from 4,194,304 of 7,138,499 training tokens",
-        "looks at 6 tokens, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
+        "looks at 6 tokens, of 1 to 8, chosen on the validation part; modified Kneser-Ney "
+        "smoothing",
         "looks at 1 token, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
         "rows without an answer: 3 of 120",
         "baseline: unigram",

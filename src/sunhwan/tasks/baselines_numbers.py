@@ -26,8 +26,8 @@ _TRUST = 5
 
 _PENALTIES = np.logspace(-3, 4, 15)
 
-#: the inverse of the penalty of a logistic regression; chosen on parts held out of the training data
-#: of three sets, see benchmarks/results/baseline-settings.json
+#: the inverse of the penalty of a logistic regression; chosen on parts held out of the training
+#: data of three sets, see benchmarks/results/baseline-settings.json
 C = 1.0
 
 
