@@ -449,3 +449,15 @@ def test_a_file_without_a_header_does_not_lose_its_first_row() -> None:
         guess(sample, "classify")
     spam = _rows("message,spam", ("win a prize now", "spam"), ("see you at nine o'clock", "ham"))
     assert guess(spam, "classify").label == "spam"
+
+
+def test_names_that_never_come_again_are_no_labels():
+    """As of a table of visitors, what each of them said, and whether they come again."""
+    rows = [(f"v{n}", f"the {n}th coffee was {n % 7} times cold", "yes" if n % 3 else "no")
+            for n in range(30)]  # fmt: skip
+    columns = guess(_rows("visitor,comment,again", *rows), "classify")
+    assert (columns.text, columns.label) == ("comment", "again")
+    # of few rows none may come again, and then one must be named
+    few = [(f"v{n}", f"the {n}th coffee was cold", f"w{n}") for n in range(5)]
+    with pytest.raises(UsageError, match="the label could be any of visitor, again"):
+        guess(_rows("visitor,comment,again", *few), "classify")

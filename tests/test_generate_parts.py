@@ -87,6 +87,8 @@ def test_no_share_holds_nothing_out():
     assert split_texts([text], 0, 0) == Parts([text], [], [])
     parts = split_texts([text], 0.2, 0)
     assert (len(parts.training), len(parts.validation), parts.test) == (1, 1, [])
+    assert not parts.closed
+    assert split_texts([text, *(_random_text(n, 60) for n in range(20))], 0.1, 0.1).closed
 
 
 # tiny texts

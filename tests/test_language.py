@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import jax
 import keras
 import numpy as np
 import pytest
@@ -292,3 +293,32 @@ def test_from_a_file_to_text_on_the_command_line(tmp_path: Path) -> None:
 
 def invoke(*arguments: object) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+def test_dropped_recurrent_weights_have_no_part_and_no_gradient(kind: Any) -> None:
+    layer = kind(5, return_sequences=True, return_state=True)
+    carried = Carried(layer, weight_dropout=0.4, seed=3)
+    x = np.random.default_rng(3).normal(size=(2, 7, 3)).astype("float32")
+    inputs = [keras.ops.array(x), keras.ops.zeros((2, 1))]
+    calm = carried(inputs)
+    np.testing.assert_allclose(calm, layer(inputs[0])[0], rtol=1e-5, atol=1e-6)
+    trainable = [v.value for v in carried.trainable_variables]
+    other = [v.value for v in carried.non_trainable_variables]
+    place = [v is layer.cell.recurrent_kernel for v in carried.trainable_variables].index(True)
+
+    def total(values: list[Any]) -> Any:
+        steps, _ = carried.stateless_call(values, other, inputs, training=True)
+        return (steps * steps).sum()
+
+    value, slopes = jax.value_and_grad(total)(trainable)
+    dropped = np.asarray(slopes[place]) == 0
+    assert 0.2 < dropped.mean() < 0.6
+    assert (np.asarray(slopes[0]) != 0).all()
+    # the same by hand: the kernel without those weights, the rest scaled up
+    kernel = np.where(dropped, 0, np.asarray(trainable[place]) / 0.6)
+    layer.cell.recurrent_kernel.assign(kernel)
+    steps = layer(inputs[0])[0]
+    assert float((steps * steps).sum()) == pytest.approx(float(value), rel=1e-5)
+    _, after = carried.stateless_call(trainable, other, inputs, training=True)
+    assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(after, other, strict=True))

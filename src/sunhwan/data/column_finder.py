@@ -166,13 +166,18 @@ class Finder:
             self.roles["features"] = tuple(steps.names)
 
     def answers(self, role: str) -> list[str]:
-        """Free columns that could be a label or a target: no names, ids or dates of rows."""
+        """Free columns that could be a label or a target: no names, ids or dates of rows.
+
+        Of labels, those whose values come again, if there are any.
+        """
         kinds: tuple[Kind, ...] = _SINGLE if role == "label" else ("number",)
-        return [
+        found = [
             name
             for name in self.where(*kinds)
             if not (self.facts[name].dates or self.facts[name].counts_rows or fits(name, "id"))
         ]
+        repeating = [name for name in found if self.facts[name].repeats]
+        return (repeating or found) if role == "label" else found
 
     def need(self, role: str, names: Sequence[str], reason: str) -> None:
         """`choose`, and where there is none to choose, say so.

@@ -19,6 +19,12 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
     ----------
     layer
         A `SimpleRNN`, `LSTM` or `GRU` with ``return_sequences`` and ``return_state``.
+    weight_dropout
+        Share of the recurrent kernel's weights that are 0 while training, others in each batch; the
+        rest is scaled up (DropConnect: Wan et al. 2013; on recurrent weights: Merity et al. 2018,
+        section 2). Unlike ``recurrent_dropout`` it costs a kernel nothing.
+    seed
+        Of what is dropped.
 
     Examples
     --------
@@ -31,9 +37,18 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
     (False, True)
     """
 
-    def __init__(self, layer: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        layer: Any,
+        weight_dropout: float = 0.0,
+        seed: int | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.layer = layer
+        self.weight_dropout = weight_dropout
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, shapes: Any) -> None:
         """Make the states of a batch, whose number of rows must be known."""
@@ -58,10 +73,22 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
         x, goes_on = inputs
         goes_on = keras.ops.cast(goes_on, self.compute_dtype)
         begin = [state * goes_on for state in self.states]
-        steps, *last = self.layer(x, initial_state=begin, training=training)
+        if training and self.weight_dropout:
+            steps, *last = self._with_fewer_weights(x, begin)
+        else:
+            steps, *last = self.layer(x, initial_state=begin, training=training)
         for state, value in zip(self.states, last, strict=True):
             state.assign(keras.ops.stop_gradient(value))
         return steps
+
+    def _with_fewer_weights(self, x: Any, begin: list[Any]) -> Any:
+        """What the layer gives with some of its recurrent weights at 0."""
+        kernel = self.layer.cell.recurrent_kernel
+        kept = keras.random.dropout(kernel.value, self.weight_dropout, seed=self.seed_generator)
+        values = [(variable, variable.value) for variable in self.layer.variables]
+        replaced = [(one, kept if one is kernel else value) for one, value in values]
+        with keras.StatelessScope(state_mapping=replaced):
+            return self.layer(x, initial_state=begin, training=True)
 
     def compute_output_shape(self, shapes: Any) -> Any:
         """Return ``(B, T, H)``."""
@@ -70,7 +97,8 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Return the arguments."""
         layer = keras.saving.serialize_keras_object(self.layer)
-        return {**super().get_config(), "layer": layer}
+        own = {"layer": layer, "weight_dropout": self.weight_dropout, "seed": self.seed}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Carried:

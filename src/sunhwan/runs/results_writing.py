@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from sunhwan.runs.page import Block, Passage, Section
@@ -36,9 +37,20 @@ def surprise(results: Mapping[str, Any], words: Words) -> list[Section]:
     tokens, bits = given.get("tokens", []), floats(given.get("bits", []))
     if not tokens or len(tokens) != len(bits):
         return []
-    spans = [
-        (str(token), -min(float(took) / _MOST_BITS, 1.0) if took > _FEWEST_BITS else 0.0)
-        for token, took in zip(tokens, bits, strict=True)
-    ]
+    pairs = groupby(zip(tokens, bits, strict=True), lambda pair: _strength(float(pair[1])))
+    spans = [("".join(str(token) for token, _ in same), level) for level, same in pairs]
     read = words("surprise.read", low=f"{_FEWEST_BITS:g}", high=f"{_MOST_BITS:g}")
     return [Section(words("section.surprise"), [read, Passage(words("surprise.head"), spans)])]
+
+
+def _strength(bits: float) -> float:
+    """How strongly a token is coloured, in fifths, so that neighbours often share a colour.
+
+    Examples
+    --------
+    >>> [_strength(bits) for bits in (1.9, 4.1, 30.0)]
+    [0.0, -0.4, -1.0]
+    """
+    if not bits > _FEWEST_BITS:
+        return 0.0
+    return -round(min(bits / _MOST_BITS, 1.0) * 5) / 5

@@ -26,6 +26,9 @@ class GenerateConfig(Options):
     tokens: Written = Field("auto", description="what a text is split into")
     vocabulary: int | None = Field(None, ge=3, le=1_000_000, description="most ids of a text")
     embedding: int | None = Field(None, ge=1, le=4096, description="width of an id's vector")
+    weight_dropout: float | None = Field(
+        None, ge=0, lt=1, description="share of recurrent weights dropped in a batch"
+    )
     sequence_length: int | None = Field(
         None, ge=1, le=100_000, description="steps that gradients go back; states go on behind them"
     )
@@ -55,7 +58,7 @@ class GenerateConfig(Options):
 #: chosen on the validation part of tinyshakespeare; see docs/workbench.md
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "all": {"cell": "lstm", "num_layers": 1, "schedule": "cosine", "learning_rate": 2e-3,
-            "batch_size": 32, "sequence_length": 64},
+            "batch_size": 32, "sequence_length": 64, "weight_dropout": 0.0},
     "letters": {"embedding": 64, "dropout": 0.4},
     "words": {"embedding": 128, "dropout": 0.5, "sequence_length": 32},
 }  # fmt: skip

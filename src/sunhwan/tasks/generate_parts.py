@@ -29,6 +29,8 @@ class Parts:
     ----------
     training, validation, test
         To learn from, to stop in time by, and to judge by; none is empty text.
+    closed
+        Whether texts are whole, so that their ends can be learnt.
     notes
         Lines for the terminal.
     """
@@ -36,6 +38,7 @@ class Parts:
     training: Sequence[str]
     validation: Sequence[str]
     test: Sequence[str]
+    closed: bool = True
     notes: list[str] = field(default_factory=list)
 
 
@@ -81,7 +84,7 @@ def split_texts(
             f"{sizes.sum()} characters are too few to hold some of them out: all figures are of "
             "what was learnt by heart"
         )
-        return Parts(texts, [], [], [note] if validation or test else [])
+        return Parts(texts, [], [], notes=[note] if validation or test else [])
     if len(texts) < FEWEST_TEXTS:
         return _by_position(texts, validation, test)
     random = np.random.default_rng([seed, len(texts)])
@@ -116,7 +119,10 @@ def _by_position(texts: Sequence[str], validation: float, test: float) -> Parts:
         training.append(begin)
         stopped.append(middle)
         judged.append(end)
-    return Parts(*([piece for piece in part if piece] for part in (training, stopped, judged)))
+    learnt, middles, ends = (
+        [piece for piece in part if piece] for part in (training, stopped, judged)
+    )
+    return Parts(learnt, middles, ends, closed=not middles and not ends)
 
 
 def _cut(text: str, share: float) -> tuple[str, str]:

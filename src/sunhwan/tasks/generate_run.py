@@ -187,8 +187,6 @@ def read_material(config: GenerateConfig, data: Data, say: Say) -> Material:
     # where nothing is held out, all figures are of what was learnt; the notes say so
     validation = parts.validation or parts.training
     judged = test or parts.test or parts.training
-    whole = {len(text) for text in source.texts}
-    closed = all(len(text) in whole for text in parts.training)
     learnt, stopped, tested = map(_characters, (parts.training, validation, judged))
     notes = [*source.notes, *parts.notes]
     for line in notes:
@@ -198,7 +196,7 @@ def read_material(config: GenerateConfig, data: Data, say: Say) -> Material:
         f"to judge by: {tested:,}"
     )
     name = Path(data.paths[0]).name
-    return Material(parts.training, validation, judged, closed, source, name, notes)
+    return Material(parts.training, validation, judged, parts.closed, source, name, notes)
 
 
 def _characters(texts: Sequence[str]) -> int:

@@ -215,4 +215,5 @@ def _scored(model: Any) -> Any:
     return jax.jit(score)
 
 
-_FROM_CONFIG = ("cell", "units", "num_layers", "embedding", "dropout", "recurrent_dropout")
+_FROM_CONFIG = ("cell", "units", "num_layers", "embedding", "dropout", "recurrent_dropout",
+                "weight_dropout")  # fmt: skip

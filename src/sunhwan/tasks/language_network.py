@@ -31,6 +31,7 @@ class LanguageNetwork(BaseModel):
     embedding: int = Field(ge=1, le=4096)
     dropout: float = Field(ge=0, lt=1)
     recurrent_dropout: float = Field(ge=0, lt=1)
+    weight_dropout: float = Field(0.0, ge=0, lt=1)
 
     @classmethod
     def from_json(cls, value: Any, where: str) -> LanguageNetwork:
@@ -101,7 +102,8 @@ class LanguageNetwork(BaseModel):
         x = model.get_layer("table")(ids)
         for number in range(1, self.num_layers + 1):
             layer = model.get_layer(f"{self.cell}_{number}")
-            x = Carried(layer, name=f"carried_{number}")([x, goes_on])
+            carried = Carried(layer, self.weight_dropout, name=f"carried_{number}")
+            x = carried([x, goes_on])
             if self.dropout:
                 x = model.get_layer(f"drop_{number}")(x)
         return keras.Model([ids, goes_on], model.get_layer("answer")(x))

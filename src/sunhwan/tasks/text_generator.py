@@ -58,6 +58,7 @@ class TextGenerator(BaseEstimator):  # type: ignore[misc]
         embedding: int | None = None,
         dropout: float | None = None,
         recurrent_dropout: float = 0.0,
+        weight_dropout: float | None = None,
         sequence_length: int | None = None,
         optimizer: str = "adam",
         learning_rate: float | None = None,
@@ -77,6 +78,7 @@ class TextGenerator(BaseEstimator):  # type: ignore[misc]
         self.embedding = embedding
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
         self.sequence_length = sequence_length
         self.optimizer = optimizer
         self.learning_rate = learning_rate
@@ -114,9 +116,8 @@ class TextGenerator(BaseEstimator):  # type: ignore[misc]
         parts = split_texts(rows, config.validation, 0.0, config.seed)
         learner = LanguageLearner(config)
         learner.prepare(parts.training)
-        closed = not parts.validation or len(parts.training) < len(rows)
         ids = [
-            learner.joined(learner.ids(part), closed=closed)
+            learner.joined(learner.ids(part), closed=parts.closed)
             for part in (parts.training, parts.validation or parts.training)
         ]
         progress = choose() if verbose else Progress()
