@@ -351,6 +351,24 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "smoothing",
         "looks at 1 token, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
         "rows without an answer: 3 of 120",
+        "the source as it is",
+        "the target of the training source that is most alike: cosine of the TF-IDF of 1 to 4 "
+        "letters",
+        "the target of the training source that is most alike: cosine of the TF-IDF of 1 to 4 "
+        "letters, from 200,000 of 310,204 training rows",
+        "baseline: copy of the source",
+        "baseline: nearest neighbour",
+        "answering 350 sources",
+        "source: a (the first of the two columns of texts)",
+        "target: b (the second of the two columns of texts)",
+        "target: b (the only column of texts left)",
+        "the source has 537 tokens, more than `max_length` 500",
+        "the target has 1,537 tokens, more than `max_length` 500",
+        "pairs that are the same as one before: 12 of 3,029",
+        "sources with several targets: 206",
+        "2,000 of 3,000 pairs are tied together by equal targets, so targets of the parts to judge "
+        "by may have been learnt; equal sources are on one side",
+        "longer than 16 MiB",
         "baseline: unigram",
         "the text is empty",
         "is a table; tables are read where they are named themselves",
@@ -404,6 +422,7 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "regress: wear.csv",
         "tag: ko_kaist.conllu",
         "generate: input.txt",
+        "translate: pairs.tsv",
         "forecast: airline-passengers.csv",
     ),
     "kernel": (

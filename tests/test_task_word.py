@@ -61,7 +61,10 @@ def test_data_where_the_task_should_stand(verb: str, words: str, task: str, home
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["clasify", "reviews.csv"], "one of classify, regress, tag, forecast, generate, received"),
+        (
+            ["clasify", "reviews.csv"],
+            "one of classify, regress, tag, forecast, generate, translate, received",
+        ),
         (["sentiment"], "Missing argument"),
         (["classify"], "Missing argument"),
         ([], "Missing argument"),

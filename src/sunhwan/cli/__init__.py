@@ -25,6 +25,7 @@ from sunhwan.cli.reproduce import reproduce
 from sunhwan.cli.resume import resume
 from sunhwan.cli.task_word import TaskCommand
 from sunhwan.cli.train import train
+from sunhwan.cli.translate import translate
 from sunhwan.cli.tune import tune
 from sunhwan.errors import SunhwanError
 from sunhwan.runs.sentences import told, translated
@@ -76,7 +77,7 @@ def _options(
 
 app.command(cls=TaskCommand)(train)
 app.command(cls=TaskCommand)(tune)
-for _verb in (resume, evaluate, predict, generate, suggest, compare, report, export):
+for _verb in (resume, evaluate, predict, generate, suggest, translate, compare, report, export):
     app.command()(_verb)
 app.command()(check)
 app.command()(reproduce)

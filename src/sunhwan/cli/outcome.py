@@ -95,6 +95,8 @@ def show_outcome(run: RunFolder) -> None:
 def _next(run: RunFolder, data: dict[str, Any]) -> str:
     if run.task == "generate":
         return shlex.join(["sunhwan", "generate", str(run.path)])
+    if run.task == "translate":
+        return shlex.join(["sunhwan", "translate", str(run.path), "sentences.txt"])
     known = (data["test_paths"] or data["paths"])[0]
     return shlex.join(["sunhwan", "predict", str(run.path), known, "--out", "predictions.csv"])
 

@@ -96,6 +96,11 @@ def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Ite
             f"{run}: a run of `generate` has no answers to rows",
             hint=f"`sunhwan generate {run}` writes, `sunhwan suggest {run}` says what may come",
         )
+    if task == "translate":
+        raise UsageError(
+            f"{run}: a run of `translate` answers lines of text",
+            hint=f"`sunhwan translate {run} FILE` writes a line for each",
+        )
     if task == "forecast":
         found = forecast_run.predict(run, data or None)
         for row in found.rejected:

@@ -18,9 +18,10 @@ _TASKS = {
     "tag": "a label or a number for each step: the part of speech of each word",
     "forecast": "the next steps of series: sales, temperatures",
     "generate": "how texts go on, to write more of them",
+    "translate": "a text for a text: translations, summaries, answers",
 }
 #: in this order data is tried for them: a table of numbers can nearly always be forecast or tagged
-_TRIED = ("classify", "regress", "forecast", "tag", "generate")
+_TRIED = ("classify", "regress", "forecast", "tag", "generate", "translate")
 #: rows that tell
 _SAMPLE = 1000
 
@@ -103,6 +104,8 @@ def _try(task: Any, words: Sequence[str], named: Mapping[str, Any]) -> None:
         raise UsageError(f"a text file is for `generate`, not `{task}`")
     if is_text:
         return
+    if task == "translate":
+        raise UsageError("pairs of texts look like texts and their labels")
     if files[0].is_dir() or files[0].suffix == ".zip":
         find_layout(files[0], task, named)
     elif ".conllu" in files[0].suffixes:

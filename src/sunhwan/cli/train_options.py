@@ -28,7 +28,8 @@ def _column(what: str) -> typer.models.OptionInfo:
 
 
 Task = Annotated[
-    str, typer.Argument(metavar="TASK", help="classify, regress, tag, forecast or generate.")
+    str,
+    typer.Argument(metavar="TASK", help="classify, regress, tag, forecast, generate or translate."),
 ]
 DataPaths = Annotated[
     list[str],
@@ -40,7 +41,8 @@ TestData = Annotated[
 ]
 Text = Annotated[str | None, _column("Of the texts, or of the tokens to tag.")]
 Label = Annotated[str | None, _column("Of the labels.")]
-Target = Annotated[str | None, _column("Of the numbers to answer.")]
+Target = Annotated[str | None, _column("Of the numbers to answer, or of the texts to write.")]
+Source = Annotated[str | None, _column("Of the texts to translate.")]
 Id = Annotated[str | None, _column("Tells sequences apart where a row is a step.")]
 Group = Annotated[str | None, _column("Rows that must stay together, as of a speaker.")]
 Time = Annotated[str | None, _column("Orders the steps; also several with commas.")]
@@ -56,8 +58,8 @@ ConfigFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Options in YAML or JSON; those given here win."),
 ]
-_ROLES = ("text", "label", "target", "id", "group", "time", "features", "pattern", "series",
-          "covariates")  # fmt: skip
+_ROLES = ("text", "label", "source", "target", "id", "group", "time", "features", "pattern",
+          "series", "covariates")  # fmt: skip
 
 
 def columns_of(ctx: typer.Context) -> dict[str, str]:

@@ -14,6 +14,7 @@ _SHARES = frozenset(
     {
         "accuracy",
         "sentence_accuracy",
+        "exact_match",
         "macro_f1",
         "r2",
         "skill",

@@ -16,8 +16,8 @@ from sunhwan.runs.wording import Words
 
 #: in the order of the table; the first that both the network and a baseline have is judged
 _METRICS = (
-    "accuracy", "macro_f1", "log_loss", "mae", "rmse", "mase", "r2", "skill", "sentence_accuracy",
-    "loss", "perplexity", "bits_per_character",
+    "chrf", "bleu", "exact_match", "accuracy", "macro_f1", "log_loss", "mae", "rmse", "mase", "r2",
+    "skill", "sentence_accuracy", "loss", "perplexity", "bits_per_character",
 )  # fmt: skip
 _SMALLER_IS_BETTER = frozenset(
     {"log_loss", "mae", "rmse", "mase", "loss", "perplexity", "bits_per_character"}

@@ -41,7 +41,7 @@ def by_length(results: Mapping[str, Any], words: Words) -> list[Section]:
         return []
     is_share = "accuracy" in results.get("metrics", {})
     svg = results_figures.by_length(
-        _range_texts(edges),
+        range_texts(edges),
         error,
         count,
         title=words("by_length.title"),
@@ -212,12 +212,12 @@ def _values(past: Sequence[Any]) -> NDArray[np.float64]:
     return floats(pair[1] if pair else None for pair in past)
 
 
-def _range_texts(edges: Sequence[Any]) -> list[str]:
+def range_texts(edges: Sequence[Any]) -> list[str]:
     """What groups of lengths are called: from each edge to before the next, the last with both.
 
     Examples
     --------
-    >>> _range_texts([1, 2, 50, 99]), _range_texts([1, 50, None])
+    >>> range_texts([1, 2, 50, 99]), range_texts([1, 50, None])
     (['1', '2–49', '50–99'], ['1–49', '≥ 50'])
     """
     texts = []

@@ -16,6 +16,7 @@ from sunhwan.runs import (
     results_data,
     results_errors,
     results_numbers,
+    results_translations,
     results_writing,
 )
 from sunhwan.runs.numbers import NOTHING, number_text
@@ -178,12 +179,15 @@ _PARTS: tuple[Callable[[Mapping[str, Any], Words], list[Section]], ...] = (
     results_comparison.section,
     results_writing.samples,
     results_writing.surprise,
+    results_translations.translations,
+    results_translations.attention,
     results_data.section,
     _training,
     results_classes.confusion,
     results_classes.calibration,
     results_errors.section,
     results_numbers.by_length,
+    results_translations.by_length,
     results_classes.by_tag,
     results_numbers.points,
     results_numbers.forecasts,

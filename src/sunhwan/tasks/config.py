@@ -15,10 +15,11 @@ from sunhwan.tasks.forecast_config import ForecastConfig
 from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.options import ALIASES as ALIASES
 from sunhwan.tasks.options import Cell, Optimizer, Options, make
+from sunhwan.tasks.translate_config import TranslateConfig
 
 Task = Literal["classify", "regress", "tag"]
 #: all that a run can be told to learn
-TASKS = (*get_args(Task), "forecast", "generate")
+TASKS = (*get_args(Task), "forecast", "generate", "translate")
 PoolingMode = Literal["last", "mean", "max", "attention"]
 Tokens = Literal["auto", "words", "characters", "bpe", "unigram", "jamo", "morphemes"]
 #: bytes of a file of options
@@ -63,17 +64,19 @@ class Config(Options):
 
 #: all options of all tasks, by name
 OPTIONS = {
+    **TranslateConfig.model_fields,
     **GenerateConfig.model_fields,
     **ForecastConfig.model_fields,
     **Config.model_fields,
 }
 #: the options of tasks that have other ones
-_OTHERS: dict[Any, type[ForecastConfig] | type[GenerateConfig]] = {
+_OTHERS: dict[Any, type[ForecastConfig] | type[GenerateConfig] | type[TranslateConfig]] = {
     "forecast": ForecastConfig,
     "generate": GenerateConfig,
+    "translate": TranslateConfig,
 }
 #: the options of any task
-RunConfig = Config | ForecastConfig | GenerateConfig
+RunConfig = Config | ForecastConfig | GenerateConfig | TranslateConfig
 
 #: chosen on validation data of the sets in `examples/`; see docs/workbench.md
 _DEFAULTS: dict[str, dict[str, Any]] = {

@@ -171,10 +171,10 @@ def _format(path: Path, format: str | None) -> Format:
 def _learner(source: Any) -> Any:
     if isinstance(source, str | Path):
         task = RunFolder.open(source).task
-        if task == "generate":
+        if task in ("generate", "translate"):
             raise UsageError(
-                f"{source}: a run of `generate` cannot be exported yet",
-                hint=f"`sunhwan generate {source}` writes with it",
+                f"{source}: a run of `{task}` cannot be exported yet",
+                hint=f"`sunhwan {task} {source}` writes with it",
             )
         return forecast_run.load(source) if task == "forecast" else running.load(source)
     learner = getattr(source, "learner_", None)

@@ -15,7 +15,14 @@ from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
 from sunhwan.runs.weights import model_arrays, save_weights
-from sunhwan.tasks import forecast_run, generate_run, judging, pieces, run_records
+from sunhwan.tasks import (
+    forecast_run,
+    generate_run,
+    judging,
+    pieces,
+    run_records,
+    translate_run,
+)
 from sunhwan.tasks.config import Config, RunConfig
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.run_records import Data, rejected_rows
@@ -30,7 +37,11 @@ from sunhwan.tasks.sources import (
 from sunhwan.tasks.splits import hold_out
 
 #: what runs the tasks that are not of examples
-_OTHERS: dict[str, Any] = {"forecast": forecast_run, "generate": generate_run}
+_OTHERS: dict[str, Any] = {
+    "forecast": forecast_run,
+    "generate": generate_run,
+    "translate": translate_run,
+}
 #: labels of a note that are named
 _RARE_NAMED = 10
 

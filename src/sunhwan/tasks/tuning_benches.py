@@ -19,6 +19,7 @@ from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.networks import Network
 from sunhwan.tasks.run_records import Data
+from sunhwan.tasks.translate_config import TranslateConfig
 from sunhwan.tasks.tuning_space import AnyConfig
 
 #: options that decide how inputs become numbers
@@ -155,10 +156,10 @@ def open_bench(config: RunConfig, data: Data, say: Say) -> Bench:
     UsageError, DataError
         As of `sunhwan.tasks.running.start`.
     """
-    if isinstance(config, GenerateConfig):
+    if isinstance(config, GenerateConfig | TranslateConfig):
         raise UsageError(
-            "`tune` cannot search for `generate` yet",
-            hint="compare runs of `sunhwan train generate`",
+            f"`tune` cannot search for `{config.task}` yet",
+            hint=f"compare runs of `sunhwan train {config.task}`",
         )
     if isinstance(config, ForecastConfig):
         return ForecastBench(config, data, say)
