@@ -351,6 +351,9 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "smoothing",
         "looks at 1 token, of 1 to 8, chosen on the validation part; modified Kneser-Ney smoothing",
         "rows without an answer: 3 of 120",
+        "written: answers.csv (1,200 rows)",
+        "labels that differ in capitals or spaces alone: 'Billing' and 'billing'",
+        "texts to judge by that are also learnt from: 12 of 158",
         "the source as it is",
         "the target of the training source that is most alike: cosine of the TF-IDF of 1 to 4 "
         "letters",

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -432,3 +433,31 @@ def test_a_forecast_from_the_command_line(tmp_path: Path) -> None:
     assert all(float(x["low_95"]) < float(x["predicted"]) < float(x["high_95"]) for x in lines)
     figures = json.loads(invoke("evaluate", tmp_path / "run", table, "--json").stdout)
     assert {"mae", "skill"} <= set(figures)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["generate", "r", "--promt", "Hi"], "there is no option `--promt`"),
+        (["evaluate", "r"], "missing argument 'DATA'"),
+        (["check", "--jsn"], "there is no option `--jsn`"),
+    ],
+)
+def test_every_verb_tells_of_a_mistake_in_the_call_in_a_sentence(
+    words: list[str], said: str
+) -> None:
+    result = invoke(*words)
+    assert result.exit_code == 2
+    assert said.lower() in result.stderr.lower()
+    assert "Usage:" not in result.stderr
+
+
+def test_labels_that_look_alike_and_texts_on_both_sides_are_told(home: Path) -> None:
+    drawn = random.Random(5)
+    texts = [f"the {drawn.choice(['tea', 'cake', 'soup'])} was {n % 9}" for n in range(60)]
+    rows = [(text, ("good", "bad", "Bad")[n % 3]) for n, text in enumerate(texts)]
+    data = write(home / "alike.csv", ("text", "mood"), rows)
+    result = invoke("train", "classify", data, *SMALL, "--epochs", 1, "--out", home / "alike")
+    assert result.exit_code == 0, result.stderr
+    assert "labels that differ in capitals or spaces alone: 'Bad' and 'bad'" in result.stderr
+    assert re.search(r"texts to judge by that are also learnt from: \d+ of 12", result.stderr)

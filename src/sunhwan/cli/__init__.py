@@ -25,6 +25,7 @@ from sunhwan.cli.reproduce import reproduce
 from sunhwan.cli.resume import resume
 from sunhwan.cli.task_word import TaskCommand
 from sunhwan.cli.train import train
+from sunhwan.cli.train_options import Command
 from sunhwan.cli.translate import translate
 from sunhwan.cli.tune import tune
 from sunhwan.errors import SunhwanError
@@ -78,10 +79,9 @@ def _options(
 app.command(cls=TaskCommand)(train)
 app.command(cls=TaskCommand)(tune)
 for _verb in (resume, evaluate, predict, generate, suggest, translate, compare, report, export):
-    app.command()(_verb)
-app.command()(check)
-app.command()(reproduce)
-app.command()(bench)
+    app.command(cls=Command)(_verb)
+for _other in (check, reproduce, bench):
+    app.command(cls=Command)(_other)
 
 
 def main() -> None:

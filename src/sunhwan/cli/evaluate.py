@@ -47,6 +47,8 @@ def evaluate(
     if json:
         _show_json(found)
         return
+    for line in found.get("notes", []):
+        speaker(words.language)(line)
     _show(found, words)
 
 
@@ -97,5 +99,6 @@ def _show(found: dict[str, Any], words: Words) -> None:
     for key, value in found["metrics"].items():
         ends = [metric_text(key, end) for end in found["intervals"].get(key) or ()]
         rows.append([words.name("metric", key), metric_text(key, value), "–".join(ends) or NOTHING])
-    count = words("terminal.rows", count=f"{found['rows']:,}")
+    unit = "windows" if "skill_by_step" in found else "rows"
+    count = words(f"terminal.{unit}", count=f"{found['rows']:,}")
     show_table([count, "", words("baselines.interval")], rows)

@@ -97,8 +97,12 @@ def _next(run: RunFolder, data: dict[str, Any]) -> str:
         return shlex.join(["sunhwan", "generate", str(run.path)])
     if run.task == "translate":
         return shlex.join(["sunhwan", "translate", str(run.path), "sentences.txt"])
-    known = (data["test_paths"] or data["paths"])[0]
-    return shlex.join(["sunhwan", "predict", str(run.path), known, "--out", "predictions.csv"])
+    if run.task == "forecast":
+        return shlex.join(["sunhwan", "predict", str(run.path)])
+    known = Path((data["test_paths"] or data["paths"])[0])
+    near = known.relative_to(Path.cwd()) if known.is_relative_to(Path.cwd()) else known
+    words = ["sunhwan", "predict", str(run.path), str(near), "--out", "predictions.csv"]
+    return shlex.join(words)
 
 
 def _stopped(out: Path) -> str:

@@ -83,6 +83,8 @@ def predict(
             )
         if not answered:
             raise DataError("no row could be answered", hint="standard error names each")
+    if out is not None:
+        speaker(language)(f"written: {out} ({answered:,} rows)")
 
 
 def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Iterator[Any]:

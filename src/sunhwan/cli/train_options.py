@@ -82,16 +82,8 @@ def options_of(ctx: typer.Context, task: str, config: Path | None) -> Any:
     return make_options({**kept, **ctx.obj, "task": task})
 
 
-class TrainCommand(TyperCommand):
-    """A command with an option for each field of `Config`; those given become ``ctx.obj``.
-
-    They are made when the command is called or explained, since `Config` takes long to import.
-    """
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        """The options of the command itself, then those of a run, then ``--help``."""
-        *own, last = super().get_params(ctx)
-        return [*own, *_options(), last]
+class Command(TyperCommand):
+    """A command whose mistakes in the call are told as all others are."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
@@ -103,6 +95,18 @@ class TrainCommand(TyperCommand):
             return super().make_context(info_name, args, parent, **extra)
         except _CallError as error:
             raise _mistake(error, str(self.name)) from None
+
+
+class TrainCommand(Command):
+    """A command with an option for each field of `Config`; those given become ``ctx.obj``.
+
+    They are made when the command is called or explained, since `Config` takes long to import.
+    """
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options of the command itself, then those of a run, then ``--help``."""
+        *own, last = super().get_params(ctx)
+        return [*own, *_options(), last]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, unless an option has the name that others give it."""

@@ -6,6 +6,7 @@ They are told and not changed: only who measured knows whether one is real.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,35 @@ def doubts(series: Sequence[Series], frequency: str) -> list[str]:
             f"measurements, {_ADVICE}"
         )
     return notes
+
+
+def calmed(series: Sequence[Series], before: np.datetime64) -> list[Series]:
+    """The series with what is doubted before a time replaced by the line between its neighbours.
+
+    To measure by, such as how far values spread: one slip would decide it.
+
+    Examples
+    --------
+    >>> from sunhwan.data.series import read_series
+    >>> found = read_series({"sold": [*range(100, 140), 1410, *range(141, 160)]}, time=())
+    >>> calm = calmed(found.series, found.series[0].times[-1])
+    >>> calm[0].values[38:43].tolist()
+    [138.0, 139.0, 140.0, 141.0, 142.0]
+    """
+    found = []
+    for one in series:
+        known = np.flatnonzero(~np.isnan(one.values) & (one.times < before))
+        is_mark = np.isin(one.values[known], _marks(one.values[known]))
+        kept = known[~is_mark]
+        far = [kept[place] for place, _ in _far(one.values[kept])]
+        doubted = np.concatenate([known[is_mark], np.array(far, np.int64)]).astype(np.int64)
+        rest = np.setdiff1d(known, doubted)
+        if len(doubted) and len(rest):
+            values = one.values.copy()
+            values[doubted] = np.interp(doubted, rest, one.values[rest])
+            one = replace(one, values=values)
+        found.append(one)
+    return found
 
 
 def _text(value: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sunhwan.tasks.forecasting_figures import errors, last_values
+from sunhwan.tasks.forecasting_preparation import SEASONS
 from sunhwan.tasks.forecasting_scaling import Values
 from sunhwan.tasks.forecasting_windows import Windows
 
@@ -58,12 +59,17 @@ def naive(windows: Windows) -> Values:
     return np.repeat(last_values(windows)[:, None], windows.horizon, axis=1)
 
 
-def seasonal_naive(windows: Windows) -> tuple[Values, str]:
+def seasonal_naive(windows: Windows, season: int | None = None) -> tuple[Values, str]:
     """The values of the last season, and how many were not there.
 
     Where the value a season ago is missing or before the beginning, the last value stands in.
+
+    Parameters
+    ----------
+    season
+        Steps of one; None is that of the scaler.
     """
-    season = windows.scaler.season
+    season = season or windows.scaler.season
     found = naive(windows)
     back = np.arange(windows.horizon) % season - season + 1
     absent = 0
@@ -112,13 +118,19 @@ def autoregression(train: Windows, validation: Windows, test: Windows) -> tuple[
 
 
 def naive_baselines(test: Windows) -> list[Baseline]:
-    """Those that learn nothing."""
+    """Those that learn nothing.
+
+    Where no season was found, that of the calendar is tried all the same: one that was missed would
+    make the network look better than it is.
+    """
+    usual = SEASONS.get(test.data.frequency, (1,))[0]
+    season = test.scaler.season if test.scaler.season > 1 else usual
     methods: dict[str, Callable[[Windows], tuple[Values, str]]] = {
         "naive": lambda windows: (naive(windows), ""),
-        "seasonal-naive": seasonal_naive,
+        "seasonal-naive": lambda windows: seasonal_naive(windows, season),
         "drift": lambda windows: (drift(windows), ""),
     }
-    if test.scaler.season == 1:
+    if season == 1:
         del methods["seasonal-naive"]
     return [_timed(name, True, method, test) for name, method in methods.items()]
 

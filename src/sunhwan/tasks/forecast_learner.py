@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from sunhwan.data.examples import Rejected
 from sunhwan.data.series import SeriesSet
+from sunhwan.data.series_doubts import calmed
 from sunhwan.data.series_times import time_text
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.progress import Progress
@@ -93,10 +95,12 @@ class ForecastLearner:
         DataError
             The training part is too short.
         """
-        season, why = _season(self.config, data, cuts)
+        # one slip would decide season and scales
+        calm = replace(data, series=calmed(data.series, cuts.validation))
+        season, why = _season(self.config, calm, cuts)
         horizon = self.config.horizon or _fitting_horizon(data, cuts, season)
         length = self.config.input_length or default_input_length(horizon, season)
-        scaler = Scaler.fit(data, cuts, horizon=horizon, season=season)
+        scaler = Scaler.fit(calm, cuts, horizon=horizon, season=season)
         self.config = self.config.settled(horizon=horizon, input_length=length, season=season)
         self.encoder = SeriesEncoder.of(data, cuts, scaler, length, [why])
         count = len(self.windows(data, "train", horizon=self.steps))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ def are_few(examples: Examples) -> bool:
     targets = examples.targets
     is_per_step = bool(targets) and isinstance(targets[0], list | np.ndarray)  # type: ignore[index]
     return is_per_step and len(set(examples.groups or [])) < 2 and len(examples) < FEW
+
+
+def are_cut(examples: Examples) -> bool:
+    """True if some of the examples are pieces of a longer sequence."""
+    return any(_STEPS.search(place) for place in islice(examples.places, FEW))
 
 
 def hold_out_end(examples: Examples, share: float) -> tuple[Examples, Examples]:

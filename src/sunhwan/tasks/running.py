@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sunhwan.data.examples import Examples, Rejected
+from sunhwan.data.spool import lengths
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
@@ -226,6 +227,9 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
         training, validation, test = (
             pieces.in_pieces(part, config.max_length) for part in (training, validation, test)
         )
+    for line in _repeated(training, test):
+        source.notes.append(line)
+        say(line)
     if is_few:
         source.notes.append(pieces.describe(len(rest), config.max_length))
         say(source.notes[-1])
@@ -235,9 +239,14 @@ def read_parts(config: Config, data: Data, say: Say) -> Parts:
     )
     if source.examples.rejected:
         dropped = len(source.examples.rejected)
-        count = len(training) + len(validation) + len(test) + dropped
+        count = _rows(training) + _rows(validation) + _rows(test) + dropped
         say(f"rows dropped: {dropped:,} of {count:,}; the report names them")
     return Parts(training, validation, test, source, Path(data.paths[0]).name, config)
+
+
+def _rows(examples: Examples) -> int:
+    """How many rows of the data examples are: of pieces of sequences their steps."""
+    return int(lengths(examples.inputs).sum()) if pieces.are_cut(examples) else len(examples)
 
 
 def _rare_labels(examples: Examples) -> list[str]:
@@ -248,7 +257,25 @@ def _rare_labels(examples: Examples) -> list[str]:
     rare = sorted(label for label, count in Counter(given).items() if count == 1)
     more = f" and {len(rare) - _RARE_NAMED:,} more" if len(rare) > _RARE_NAMED else ""
     names = ", ".join(rare[:_RARE_NAMED]) + more
-    return [f"labels with one example, too few to be judged by: {names}"] if rare else []
+    notes = [f"labels with one example, too few to be judged by: {names}"] if rare else []
+    alike: dict[str, list[str]] = {}
+    for label in sorted(set(given)):
+        alike.setdefault("".join(label.casefold().split()), []).append(label)
+    pairs = [" and ".join(map(repr, some)) for some in alike.values() if len(some) > 1]
+    if pairs:
+        shown = ", ".join(pairs[:_RARE_NAMED])
+        notes.append(f"labels that differ in capitals or spaces alone: {shown}")
+    return notes
+
+
+def _repeated(training: Examples, test: Examples) -> list[str]:
+    """A note on texts to judge by that were also learnt from."""
+    if test.kind != "text" or not len(test):
+        return []
+    known = {hash(text) for text in training.inputs}
+    again = sum(hash(text) in known for text in test.inputs)
+    share = f"{again:,} of {len(test):,}"
+    return [f"texts to judge by that are also learnt from: {share}"] if again else []
 
 
 def _finish(
