@@ -15,8 +15,9 @@ from sunhwan.data.rows import open_rows
 from sunhwan.data.series import read_series
 from sunhwan.errors import SunhwanError
 from sunhwan.runs.folder import RunFolder
-from sunhwan.tasks import run_records, running
+from sunhwan.tasks import generate_run, run_records, running, translate_run
 from sunhwan.tasks.config import make_options
+from sunhwan.tasks.sampling import SamplingOptions
 from sunhwan.tasks.sources import find_data, read_source
 from sunhwan.tasks.splits import hold_out
 
@@ -167,6 +168,10 @@ def _runs(folder: Path) -> Iterator[SunhwanError]:
     run._save()
     yield _error(running.resume, run.path)
     yield _error(RunFolder.check_free, run.path)
+    yield _error(generate_run.load, run.path)
+    yield _error(translate_run.load, run.path)
+    yield _error(SamplingOptions, -1.0)
+    yield _error(SamplingOptions, 1.0, None, 3)
 
 
 def _calls(folder: Path) -> Iterator[SunhwanError]:

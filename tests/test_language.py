@@ -322,3 +322,17 @@ def test_dropped_recurrent_weights_have_no_part_and_no_gradient(kind: Any) -> No
     assert float((steps * steps).sum()) == pytest.approx(float(value), rel=1e-5)
     _, after = carried.stateless_call(trainable, other, inputs, training=True)
     assert any((np.asarray(a) != np.asarray(b)).any() for a, b in zip(after, other, strict=True))
+
+
+def test_single_jamo_are_read_as_a_keyboard_writes_them_and_shown_as_letters() -> None:
+    learner = trained([SONG], tokens="jamo", epochs=40, sequence_length=16, units=24)
+    writer = Writer(learner)
+    typed, exact = (writer.suggest(f"국민대학교 {one}", 3) for one in ("ㄱ", "\u1100"))
+    assert typed == exact
+    assert typed[0].text == "ㅏ"
+    assert writer.unknown("국민 ㄱ") == []
+    assert writer.unknown("국민 ㅋ") == ["\u110f"]
+    texts = [one.text for one in writer.suggest("국", 200)]
+    assert "" not in texts
+    assert "\ufffd" not in texts
+    assert len(texts) == learner.end - 1  # all that is learnt, and the end

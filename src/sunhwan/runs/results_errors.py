@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from sunhwan.runs.numbers import NOTHING, metric_text, number_text
@@ -118,7 +119,7 @@ def _placed(place: Any, words: Words) -> str:
 def _explanation(errors: Sequence[Mapping[str, Any]]) -> str:
     answer = errors[0].get("true")
     if isinstance(answer, list):
-        return "errors.read_tags"
+        return "errors.read_tags" if errors[0].get("tokens") else "errors.read_steps"
     is_number = isinstance(answer, int | float) and "probability" not in errors[0]
     return "errors.read_numbers" if is_number else "errors.read"
 
@@ -144,7 +145,21 @@ def _answer(value: Any) -> str:
         return NOTHING
     if isinstance(value, float):
         return metric_text("", value)
+    if isinstance(value, list):
+        return _runs(value)
     return number_text(value) if isinstance(value, int) else str(value)
+
+
+def _runs(labels: Sequence[Any]) -> str:
+    """The labels of steps, those that follow each other as one.
+
+    Examples
+    --------
+    >>> _runs(["up", "up", "up", "down", "up"])
+    'up ×3, down, up'
+    """
+    runs = [(str(label), len(list(same))) for label, same in groupby(labels)]
+    return ", ".join(label if count == 1 else f"{label} ×{count}" for label, count in runs)
 
 
 def _with_wrong_tags(tokens: Sequence[str], error: Mapping[str, Any]) -> list[Piece]:

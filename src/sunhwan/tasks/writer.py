@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -15,8 +17,31 @@ from sunhwan.tasks.language_learner import LanguageLearner
 from sunhwan.tasks.sampling import Sampler, SamplingOptions
 from sunhwan.tasks.stepping import log_probabilities, read
 
+#: ids that are never written
+_NEVER = (PADDING, UNKNOWN)
 #: what stands for the end of a text among suggestions
 END_MARK = "<end>"
+
+
+def _is_single(letter: str) -> bool:
+    return "\u3131" <= letter <= "\u318e"
+
+
+def _as_letter(letter: str) -> str:
+    """A jamo as it is written alone, which a terminal shows; anything else as it is.
+
+    Examples
+    --------
+    >>> [_as_letter(letter) for letter in ("\u1100", "\u1161", "\u11a8", "가")]
+    ['ㄱ', 'ㅏ', 'ㄱ', '가']
+    """
+    if not "\u1100" <= letter <= "\u11ff":
+        return letter
+    name = re.sub("CHOSEONG|JUNGSEONG|JONGSEONG", "LETTER", unicodedata.name(letter))
+    try:
+        return unicodedata.lookup(name)
+    except KeyError:  # an old one, which has no letter
+        return letter
 
 
 class Suggestion(NamedTuple):
@@ -48,7 +73,22 @@ class Writer:
 
     def unknown(self, prompt: str) -> list[str]:
         """Tokens of a prompt that the model never met, as far as they can be told apart."""
-        return [mark for mark in dict.fromkeys(prompt) if not self._knows(mark)]
+        return [mark for mark in dict.fromkeys(self._read(prompt)) if not self._knows(mark)]
+
+    def _read(self, prompt: str) -> str:
+        """A prompt as the encoder writes it.
+
+        A keyboard gives single jamo as letters of their own (U+3131 to U+318E), which in a text
+        of jamo are the first ones of a syllable (consonants) or its middle (vowels).
+        """
+        if self._encoder.name != "jamo":
+            return prompt
+        return "".join(
+            unicodedata.normalize("NFKC", letter)
+            if _is_single(letter) and not self._knows(letter)
+            else letter
+            for letter in prompt
+        )
 
     def _knows(self, mark: str) -> bool:
         return mark.isspace() or UNKNOWN_MARK not in self._encoder.decode(
@@ -77,7 +117,7 @@ class Writer:
         """
         state, logits = self._after(prompt)
         end = self._learner.end
-        forbidden = [PADDING, UNKNOWN] if ends else [PADDING, UNKNOWN, end]
+        forbidden = _NEVER if ends else (*_NEVER, end)
         sampler = Sampler(
             self._stepper, options, seed=seed, end=end if ends else None, forbidden=forbidden
         )
@@ -97,15 +137,16 @@ class Writer:
             raise UsageError(f"`count` must be at least 1, received {count}")
         _, logits = self._after(prompt)
         shares = np.exp(np.asarray(log_probabilities(logits))[0].astype(np.float64))
-        shares[[PADDING, UNKNOWN]] = 0
-        order = np.argsort(-shares, kind="stable")[:count]
+        order = [one for one in np.argsort(-shares, kind="stable") if one not in _NEVER][:count]
         return [Suggestion(self._written(int(one)), float(shares[one])) for one in order]
 
     def _written(self, token: int) -> str:
-        return END_MARK if token == self._learner.end else self._encoder.decode([token])
+        if token == self._learner.end:
+            return END_MARK
+        return "".join(map(_as_letter, self._encoder.decode([token])))
 
     def _after(self, prompt: str) -> tuple[Any, jax.Array]:
-        ids = self._learner.joined(self._learner.ids([prompt]), closed=False)
+        ids = self._learner.joined(self._learner.ids([self._read(prompt)]), closed=False)
         return read(self._stepper, self._stepper.start(1), ids[None])
 
     def _settled(self, ids: Sequence[int]) -> tuple[str, list[int]]:
