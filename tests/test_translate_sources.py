@@ -19,7 +19,7 @@ from sunhwan.data.spool import Spooled
 from sunhwan.errors import DataError, UsageError
 from sunhwan.tasks.options import make
 from sunhwan.tasks.translate_config import TranslateConfig
-from sunhwan.tasks.translate_parts import Pairs, references, repetitions, split_pairs, within_length
+from sunhwan.tasks.translate_parts import Pairs, repetitions, split_pairs, within_length
 from sunhwan.tasks.translate_sources import read_pairs, read_pairs_again, read_source_lines
 
 
@@ -329,10 +329,8 @@ def test_few_pairs():
         split_pairs(three, 0.1, 1.0)
 
 
-def test_references_and_repetitions():
+def test_repetitions():
     pairs = Pairs(["b", "a", "b", "b", "a"], ["2", "1", "3", "2", "1"], list("lines"))
-    assert references(pairs) == {"b": ["2", "3"], "a": ["1"]}
-    assert list(references(pairs)) == ["b", "a"]
     assert repetitions(pairs) == [
         "pairs that are the same as one before: 2 of 5",
         "sources with several targets: 1",

@@ -68,20 +68,6 @@ class PairParts:
     notes: list[str] = field(default_factory=list)
 
 
-def references(pairs: Pairs) -> dict[str, list[str]]:
-    """Each source once, in order, with all its different targets: an answer may be any of them.
-
-    Examples
-    --------
-    >>> references(Pairs(["Hi.", "Run!", "Hi."], ["안녕.", "뛰어!", "안녕하세요."], ["", "", ""]))
-    {'Hi.': ['안녕.', '안녕하세요.'], 'Run!': ['뛰어!']}
-    """
-    found: dict[str, dict[str, None]] = {}
-    for source, target in zip(pairs.sources, pairs.targets, strict=True):
-        found.setdefault(source, {})[target] = None
-    return {source: list(targets) for source, targets in found.items()}
-
-
 def repetitions(pairs: Pairs) -> list[str]:
     """Lines on pairs that come again, and on sources with several targets; none is dropped.
 
