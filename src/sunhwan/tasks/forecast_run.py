@@ -87,13 +87,12 @@ def start(
     for line in learner.encoder.notes:
         say(line)
     _cut(learner, material, say)  # before there is a folder, see that no part is too short
-    run = RunFolder.create(out, config.task, overwrite=overwrite)
     reader = {"kind": "series", **reader_for(material.data, roles(data.named))}
-    kept = run_records.kept_data(data, reader, lang)
-    options = learner.config.model_dump(mode="json")
-    run.write("config.json", {"options": options, "given": config.given(), "data": kept})
-    run_records.write_learner(run, learner, material.files)
-    command = run_records.command(config.task, config.given(), data, out)
+    given = config.given()
+    run = run_records.begin(
+        learner, given, data, reader, material.files, out, overwrite=overwrite, lang=lang
+    )
+    command = run_records.command(config.task, given, data, out)
     _finish(run, learner, material, command, progress, say)
     return run
 

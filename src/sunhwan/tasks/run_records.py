@@ -51,6 +51,38 @@ def kept_data(data: Data, reader: Mapping[str, Any], lang: str) -> dict[str, Any
     }
 
 
+def begin(
+    learner: Any,
+    given: Mapping[str, Any],
+    data: Data,
+    reader: Mapping[str, Any],
+    files: Sequence[Mapping[str, str]],
+    out: Path | str,
+    *,
+    overwrite: bool,
+    lang: str,
+) -> RunFolder:
+    """A new run with all that its training needs.
+
+    Parameters
+    ----------
+    learner
+        Prepared.
+    given
+        The options that somebody set.
+    reader
+        How its data was read.
+    files
+        Name and SHA-256 of each.
+    """
+    run = RunFolder.create(out, learner.task, overwrite=overwrite)
+    options = learner.config.model_dump(mode="json")
+    kept = kept_data(data, reader, lang)
+    run.write("config.json", {"options": options, "given": given, "data": kept})
+    write_learner(run, learner, files)
+    return run
+
+
 def open_unfinished(path: Path | str) -> RunFolder:
     """A run that was interrupted, without what was half written.
 

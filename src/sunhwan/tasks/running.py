@@ -95,12 +95,11 @@ def start(
     learner.prepare(parts.training)
     for line in learner.encoder.describe(parts.validation.inputs):
         say(line)
-    run = RunFolder.create(out, config.task, overwrite=overwrite)
-    options = learner.config.model_dump(mode="json")
-    kept = run_records.kept_data(data, parts.source.reader, lang)
-    run.write("config.json", {"options": options, "given": config.given(), "data": kept})
-    run_records.write_learner(run, learner, parts.source.files)
-    command = run_records.command(config.task, config.given(), data, out)
+    source, given = parts.source, config.given()
+    run = run_records.begin(
+        learner, given, data, source.reader, source.files, out, overwrite=overwrite, lang=lang
+    )
+    command = run_records.command(config.task, given, data, out)
     _finish(run, learner, parts, command, progress, say)
     return run
 

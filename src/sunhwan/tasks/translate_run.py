@@ -66,12 +66,11 @@ def start(
         material.notes.append(line)
         say(line)
     _leave_out_long(learner, material, say)
-    run = RunFolder.create(out, config.task, overwrite=overwrite)
-    kept = run_records.kept_data(data, material.source.reader, lang)
-    options = learner.config.model_dump(mode="json")
-    run.write("config.json", {"options": options, "given": config.given(), "data": kept})
-    run_records.write_learner(run, learner, material.source.files)
-    _finish(run, learner, material, config.given(), data, progress, say)
+    source, given = material.source, config.given()
+    run = run_records.begin(
+        learner, given, data, source.reader, source.files, out, overwrite=overwrite, lang=lang
+    )
+    _finish(run, learner, material, given, data, progress, say)
     return run
 
 
