@@ -49,9 +49,12 @@ def check_steps(inputs: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
                 )
         elif flat.ndim == 2 and flat.dtype in (np.float32, np.int32):
             _check_finite("inputs", rows, first)
+        elif flat.ndim == 4 and flat.dtype == np.uint8:
+            pass  # any values are frames
         else:
             raise ShapeError(
-                "`inputs` must be all int32[T], all int32[T, K] or all float32[T, D], received "
+                "`inputs` must be all int32[T], all int32[T, K], all float32[T, D] or all "
+                "uint8[T, H, W, C], received "
                 f"{flat.dtype} with steps of shape {flat.shape[1:]}"
             )
         counts.append(rows.lengths)

@@ -42,7 +42,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     ----------
     inputs
         N sequences, in memory or on disk: all ``int32[T]`` (ids from 1 up), all ``int32[T, K]``
-        (several ids a step) or all ``float32[T, D]``; T at least 1.
+        (several ids a step), all ``float32[T, D]`` or all ``uint8[T, H, W, C]``; T at least 1.
     targets
         One answer each, or None to predict: whole numbers (classes), numbers, ``float32[K]``; with
         `per_step`, ``[T]`` whole numbers or numbers, or ``float32[T, K]``.
@@ -145,10 +145,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         -------
         tuple
             ``(x, y, weights)``, or ``(x,)`` without targets. ``x`` is ``int32[B, T]``, or the pair
-            of ``float32[B, T, D]`` or ``int32[B, T, K]`` and the mask ``bool[B, T]``; ``y`` is
-            ``int32[B]``, ``float32[B, K]`` (K is 1 for single numbers), ``int32[B, T]`` or
-            ``float32[B, T, K]``; ``weights`` is ``float32[B]`` or ``float32[B, T]``, 0 for what
-            only fills up.
+            of ``float32[B, T, D]``, ``int32[B, T, K]`` or ``uint8[B, T, H, W, C]`` and the mask
+            ``bool[B, T]``; ``y`` is ``int32[B]``, ``float32[B, K]`` (K is 1 for single numbers),
+            ``int32[B, T]`` or ``float32[B, T, K]``; ``weights`` is ``float32[B]`` or
+            ``float32[B, T]``, 0 for what only fills up.
         """
         batch = self._plan[index]
         mask = np.arange(batch.steps) < self.lengths[batch.rows, None]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from sunhwan.data.clips import is_clip_name
 from sunhwan.data.rows import Row
 from sunhwan.data.values import FieldError, is_missing, to_number, to_sequence, to_time
 
@@ -108,6 +109,12 @@ class Fact:
             if self._are(to_sequence):
                 return "numbers"
         return "none"
+
+    @cached_property
+    def clips(self) -> bool:
+        """Whether the values name clips, but for a few."""
+        others = sum(not is_clip_name(value) for value in self.filled)
+        return self.kind == "text" and others <= SLIPS * len(self.filled)
 
     @cached_property
     def dates(self) -> bool:

@@ -131,6 +131,11 @@ class Finder:
             self.reasons["id"] = self.reasons.pop("series")
         return any(self.facts[name].repeats for name in self.roles.get("id", ()))
 
+    def clips(self) -> list[str]:
+        """Columns that name clips: the features, where these are given, else free ones."""
+        names = self.roles.get("features") or self.free()
+        return [name for name in names if self.facts[name].clips]
+
     def long_texts(self) -> list[str]:
         """Columns of texts at least half as long as the longest, and no dates."""
         lengths = {n: self.facts[n].length for n in self.where("text") if not self.facts[n].dates}

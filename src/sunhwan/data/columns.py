@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from sunhwan.data.column_facts import find_steps, look_at
+from sunhwan.data.column_facts import Kind, find_steps, fits, look_at
 from sunhwan.data.column_finder import LISTED, ROLES, Finder, Named
 from sunhwan.data.rows import Row
 from sunhwan.data.values import shortened
 from sunhwan.errors import DataError, UsageError
 
 Task = Literal["classify", "regress", "tag", "forecast"]
-#: how a table holds sequences: a text a row, a sequence a row in many columns or in one, or one
-#: step a row
-Layout = Literal["text", "wide", "lists", "long"]
+#: how a table holds sequences: a text a row, a sequence a row in many columns or in one, one step
+#: a row, or the name of a clip's file a row
+Layout = Literal["text", "wide", "lists", "long", "clips"]
 #: roles that make no sense for a task, and what to say
 _WRONG = {
     "classify": {"target": "classify takes --label; a number is learnt by `regress --target`"},
@@ -37,6 +37,7 @@ class Columns:
     layout
         ``text``: a text a row. ``wide``: a row is a sequence, its `features` are the steps.
         ``lists``: a field is a sequence. ``long``: a row is one step, `id` says of which sequence.
+        ``clips``: the only one of `features` names the file of a clip.
     text, label, target, id, group, series
         Column names, or None. `target` is a number. For tagging, `text` holds tokens.
     time
@@ -228,6 +229,8 @@ def _layout_of_numbers(finder: Finder) -> Layout:
         return "lists"
     if finder.steps_are_rows():
         return "long"
+    if named and finder.clips():
+        return _one_clip(finder)
     if named:
         finder.numbered()
         return "wide"
@@ -240,6 +243,8 @@ def _layout_of_numbers(finder: Finder) -> Layout:
     if steps:
         finder.take("features", steps.names, str(steps))
         return "wide"
+    if (clips := finder.clips()) and set(texts) <= set(clips):
+        return _one_clip(finder)
     if finder.choose("text", texts, "holds the longest texts"):
         return "text"
     raise UsageError(
@@ -249,8 +254,18 @@ def _layout_of_numbers(finder: Finder) -> Layout:
     )
 
 
+def _one_clip(finder: Finder) -> Layout:
+    """A column that names a clip in each row."""
+    if len(finder.roles.get("features", ("",))) > 1:
+        raise UsageError("--features must be one column where it names clips, received several")
+    finder.choose("features", finder.clips(), "each field names a clip")
+    return "clips"
+
+
 def _tag(finder: Finder) -> Layout:
-    """An answer for each step: two lists a row, or a row for each step."""
+    """An answer for each step: two lists a row, a clip and its labels, or a row for each step."""
+    if finder.clips() and not any(fits(name, "text") for name in finder.facts):
+        return _tag_clips(finder)
     if finder.where("texts", "numbers"):
         return _tag_lists(finder)
     answer = "target" if "target" in finder.roles else "label"
@@ -282,6 +297,17 @@ def _tag_lists(finder: Finder) -> Layout:
     finder.need(answer, lists, "the only list left")
     finder.by_name_if_clear("group")
     return "lists"
+
+
+def _tag_clips(finder: Finder) -> Layout:
+    """A clip a row, and a list of answers, or in CSV a text of them with spaces between."""
+    layout = _one_clip(finder)
+    answer = "target" if "target" in finder.roles else "label"
+    kinds: tuple[Kind, ...] = ("texts", "text") if answer == "label" else ("numbers", "text")
+    finder.by_name(answer, kinds)
+    finder.by_name_if_clear("group")
+    finder.need(answer, finder.where(*kinds), "the only column left")
+    return layout
 
 
 def _forecast(finder: Finder) -> Layout:

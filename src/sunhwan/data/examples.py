@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from sunhwan.data.spool import Spool, take
 
-#: what a sequence is made of: a text, a list of tokens, numbers ``float32[T, D]``, a sound
-Kind = Literal["text", "tokens", "numbers", "sound"]
+#: what a sequence is made of: a text, a list of tokens, numbers ``float32[T, D]``, a sound, the
+#: frames of a clip ``uint8[T, H, W, C]``
+Kind = Literal["text", "tokens", "numbers", "sound", "clip"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Examples:
     ----------
     kind
         What `inputs` holds: ``text`` str, ``tokens`` list[str], ``numbers`` float32[T, D] each,
-        ``sound`` `sunhwan.data.sounds.Sound`.
+        ``sound`` `sunhwan.data.sounds.Sound`, ``clip`` uint8[T, H, W, C].
     inputs
         One sequence each.
     targets

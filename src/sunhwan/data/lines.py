@@ -156,13 +156,13 @@ def read_lines(source: Source) -> Iterator[Line]:
             while raw := stream.readline(LONGEST_LINE + 1):
                 number += 1
                 if number == 1:
-                    raw = _start(raw, source.name)
+                    raw = without_mark(raw, source.name)
                 if len(raw) > LONGEST_LINE:
                     raise DataError(
                         f"{source.name}, line {number}: longer than {LONGEST_LINE >> 20} MiB, "
                         "which is no row of a table"
                     )
-                yield _decoded(raw, number)
+                yield decoded(raw, number)
         except EOFError as error:
             raise DataError(
                 f"{source.name}, line {number + 1}: the gzip data is cut off",
@@ -174,7 +174,14 @@ def read_lines(source: Source) -> Iterator[Line]:
             ) from error
 
 
-def _start(raw: bytes, name: str) -> bytes:
+def without_mark(raw: bytes, name: str) -> bytes:
+    """How a file begins, without its byte order mark.
+
+    Raises
+    ------
+    DataError
+        It begins like no text in UTF-8.
+    """
     for start, kind in _FOREIGN.items():
         if raw.startswith(start):
             raise DataError(
@@ -184,7 +191,8 @@ def _start(raw: bytes, name: str) -> bytes:
     return raw.removeprefix(b"\xef\xbb\xbf")
 
 
-def _decoded(raw: bytes, number: int) -> Line:
+def decoded(raw: bytes, number: int) -> Line:
+    """A line from its bytes; see `read_lines`."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -27,6 +27,8 @@ _ENDINGS: dict[str, Format] = {
     **{".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"},
     **{".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"},
 }
+#: endings of the names of tables
+TABLE_ENDINGS = tuple(ending + gz for ending in _ENDINGS for gz in ("", ".gz"))
 #: of the beginning of a file, from which delimiter, quotes and the keys of JSON lines are known
 _SAMPLE_LINES, _SAMPLE_SIZE = 5000, 2**20
 _BATCH = 4096
@@ -84,6 +86,8 @@ class Rows:
         Of the first file, and the names of its columns.
     notes
         How each file is written, such as ``a.csv: fields between commas, quotes enclose fields``.
+    folders
+        File, as in `Row.file`, to where it lies.
     rejected
         Rows that were malformed in the latest pass.
 
@@ -103,6 +107,7 @@ class Rows:
             f"{source.name}: {table.note}"
             for source, table in zip(sources, self._tables, strict=True)
         ]
+        self.folders = {source.name: source.path.parent for source in sources if source.path}
         self.rejected: list[Rejected] = []
         for source, table in zip(sources, self._tables, strict=True):
             if different := sorted(set(self.columns) ^ set(table.columns)):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sunhwan.data.clips import load_clip
 from sunhwan.data.columns import Columns, Task
 from sunhwan.data.examples import Collector, Examples, Rejected
 from sunhwan.data.lines import NOT_UTF8
@@ -25,7 +28,12 @@ _MOST_WRONG = 0.01
 
 
 def to_examples(
-    rows: Rows | Iterable[Row], columns: Columns, task: Task, *, checked: bool = True
+    rows: Rows | Iterable[Row],
+    columns: Columns,
+    task: Task,
+    *,
+    checked: bool = True,
+    folders: Mapping[str, Path] | None = None,
 ) -> Examples:
     """The sequences of a table and their answers.
 
@@ -45,13 +53,15 @@ def to_examples(
         list[str] or float32[T].
     checked
         Whether to see that something can be learnt from the examples; not for predictions.
+    folders
+        Where each file of rows lies, from where the names of clips go on; that of `Rows` is known.
 
     Returns
     -------
     Examples
-        ``text``; ``numbers``, float32[T, D] each; ``tokens``. For a long table in the order in
-        which the sequences begin, their steps in the order of time; the place of a sequence is
-        that of its first row.
+        ``text``; ``numbers``, float32[T, D] each; ``tokens``; ``clip``, uint8[T, H, W, 3]. For a
+        long table in the order in which the sequences begin, their steps in the order of time; the
+        place of a sequence is that of its first row.
 
     Raises
     ------
@@ -74,8 +84,11 @@ def to_examples(
     if isinstance(rows, Rows):
         columns.check(rows.columns, rows.name)
     rejected: list[Rejected] = []
-    build = from_steps if columns.layout == "long" else _from_rows
-    examples = build(rows, columns, task, rejected)
+    if columns.layout == "long":
+        examples = from_steps(rows, columns, task, rejected)
+    else:
+        known = rows.folders if isinstance(rows, Rows) else folders or {}
+        examples = _from_rows(rows, columns, task, rejected, known)
     malformed = rows.rejected if isinstance(rows, Rows) else []
     examples.rejected = [*malformed, *rejected]
     if checked:
@@ -139,7 +152,11 @@ def _check_encoding(examples: Examples) -> None:
 
 
 def _from_rows(
-    rows: Iterable[Row], columns: Columns, task: Task, rejected: list[Rejected]
+    rows: Iterable[Row],
+    columns: Columns,
+    task: Task,
+    rejected: list[Rejected],
+    folders: Mapping[str, Path],
 ) -> Examples:
     """One example a row."""
     kind, read = input_reader(columns)
@@ -150,10 +167,13 @@ def _from_rows(
         groups=columns.group is not None,
         per_step=task == "tag",
     )
-    features = 0
+    features, frame = 0, ()
     for row in rows:
         try:
             value = read(row.fields)
+            if kind == "clip":
+                value = _clip(folders.get(row.file, Path()) / value, frame)
+                frame = frame or value.shape[1:]
             if kind == "numbers":
                 features = features or value.shape[1]
                 if value.shape[1] != features:
@@ -163,10 +183,20 @@ def _from_rows(
                     )
             target = answer(row.fields) if answer else None
             if isinstance(target, list | np.ndarray) and len(target) != len(value):
-                raise FieldError(f"{len(value)} steps, but {len(target)} answers")
+                steps = f"{len(value)} steps"
+                if kind == "clip":
+                    steps = f"{row.fields[columns.features[0]]} has {len(value)} frames"
+                raise FieldError(f"{steps}, but {len(target)} answers")
             group = group_of(columns, row.fields)
         except FieldError as error:
             rejected.append(Rejected(row.place, str(error)))
             continue
         collector.add(value, target, row.place, group)
     return collector.examples(rejected)
+
+
+def _clip(path: Path, like: tuple[int, ...]) -> NDArray[np.uint8]:
+    try:
+        return load_clip(path, like)
+    except DataError as error:
+        raise FieldError(error.message) from error

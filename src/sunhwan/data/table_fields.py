@@ -19,9 +19,12 @@ Fields = dict[str, Any]
 def input_reader(columns: Columns) -> tuple[Kind, Callable[[Fields], Any]]:
     """How the input, or the step of a long table, is made of a row.
 
-    What it gives raises `FieldError` for a field that cannot be used.
+    Of a clip it is the name of the file. What it gives raises `FieldError` for a field that cannot
+    be used.
     """
     text, names, width = columns.text, columns.features, columns.width
+    if columns.layout == "clips":
+        return "clip", lambda fields: to_text(fields[names[0]], names[0]).strip()
     if columns.layout == "lists":
         if text is not None:
             return "tokens", lambda fields: _tokens(fields[text], text)
@@ -39,17 +42,27 @@ def input_reader(columns: Columns) -> tuple[Kind, Callable[[Fields], Any]]:
 def answer_reader(columns: Columns, task: Task) -> Callable[[Fields], Any] | None:
     """How the answer is made of a row; None where there is none."""
     label, target = columns.label, columns.target
-    whole = columns.layout == "lists" and task == "tag"
+    whole = columns.layout in ("lists", "clips") and task == "tag"
+    listed = _split if columns.layout == "clips" else _as_it_is
     if label is not None:
         if whole:
-            return lambda fields: _tokens(fields[label], label)
+            return lambda fields: _tokens(listed(fields[label]), label)
         # one string for all rows of a label, for there are few labels and many rows
         return lambda fields: sys.intern(to_label(fields[label], label))
     if target is None:
         return None
     if whole:
-        return lambda fields: to_sequence(fields[target], target)[:, 0]
+        return lambda fields: to_sequence(listed(fields[target]), target)[:, 0]
     return lambda fields: to_number(fields[target], target)
+
+
+def _split(value: Any) -> Any:
+    """A list; of a text, which is all that CSV has, what stands between its spaces."""
+    return value.split() if isinstance(value, str) else value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _tokens(value: Any, column: str) -> list[str]:

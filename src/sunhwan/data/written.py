@@ -36,6 +36,9 @@ _MARKS_END = 0x1F000
 _ALONE = -1.0
 #: `guess_written` reads as many texts, and as many characters of each
 _TEXTS, _CHARACTERS = 2_000, 10_000
+#: `guess_read` chooses words where texts have so many in the mean, and of those that come no larger
+#: a share is new
+_FEWEST_WORDS, _MOST_NEW = 3, 0.15
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 
 # Sub-words are learnt and split between white space, and `▁` begins each written token there. So
@@ -207,6 +210,11 @@ WRITTEN_ENCODERS: dict[str, Callable[..., TextEncoder]] = {
     "bpe": partial(WrittenSubwords, "bpe"),
     "unigram": partial(WrittenSubwords, "unigram"),
 }
+#: how a text is split for encoders whose ids stand for tokens as they are written
+WHOLE_TOKENS: dict[str, Callable[[str], Iterable[str]]] = {
+    "characters": iter,
+    "words": split_written,
+}
 _CLASSES: dict[str, type[TextEncoder]] = {
     encoder.name: encoder for encoder in (Characters, Jamo, WrittenWords, WrittenSubwords)
 }
@@ -276,6 +284,50 @@ def written_encoder_from_config(config: Mapping[str, Any]) -> TextEncoder:
             f"null where texts are written, received {encoder.lowercase} and {encoder.max_length}"
         )
     return encoder
+
+
+def tokens_of(tokens: str, text: str) -> list[str]:
+    """What each id of a text stands for, as it is written there.
+
+    Parameters
+    ----------
+    tokens
+        Out of `WHOLE_TOKENS`; of others, an id stands for a part that was learnt.
+
+    Examples
+    --------
+    >>> tokens_of("words", "Ask Bo.")
+    ['Ask', ' Bo', '.']
+    """
+    return list(WHOLE_TOKENS[tokens](to_nfc(text)))
+
+
+def guess_read(texts: Sequence[str]) -> tuple[str, str]:
+    """The name of the encoder to begin with for texts that are only read, and why.
+
+    Words, where texts have some and few that come are new; else as for `guess_written`. The share
+    that is new is that of the words that occur once (Good 1953, equation 9). Reads as much as
+    `guess_written`.
+
+    Examples
+    --------
+    >>> guess_read(["Is it so?", "So it is.", "So is it."] * 2)
+    ('words', 'of the next 100 words about 0 will be new')
+    >>> guess_read(["lorem", "ipsum"])
+    ('characters', '9 different ones write the texts')
+    """
+    some = texts[:: max(1, len(texts) // _TEXTS)][:_TEXTS]
+    words = [
+        token
+        for text in some
+        for token in split_written(to_nfc(text[:_CHARACTERS]))
+        if len(token) > 1
+    ]
+    counts = Counter(words)
+    new = sum(count == 1 for count in counts.values()) / max(len(words), 1)
+    if len(words) < _FEWEST_WORDS * len(some) or new > _MOST_NEW:
+        return guess_written(texts)
+    return "words", f"of the next 100 words about {100 * new:.0f} will be new"
 
 
 def guess_written(texts: Sequence[str]) -> tuple[str, str]:
