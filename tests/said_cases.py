@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from PIL import Image
 
+from said_captions import caption_cases
 from sunhwan.data import values
 from sunhwan.data.affixes import Affixes
+from sunhwan.data.clips import Frames
 from sunhwan.data.columns import Columns, guess
 from sunhwan.data.conllu import read_conllu
 from sunhwan.data.examples import Examples, Rejected
@@ -40,8 +43,8 @@ Said = tuple[str, str]
 def every_case(folder: Path) -> list[Said]:
     """All that the cases below say; `folder` is an empty one."""
     return [*_tables(folder), *_fields(), *_guesses(), *_folders(folder), *_sounds(folder),
-            *_sequence_files(folder), *_words(folder), *_series(), *_seasons(), *_forecasts(),
-            *_encoders(), *_baselines(),
+            *_clips(folder), *_sequence_files(folder), *_words(folder), *_series(), *_seasons(),
+            *_forecasts(), *_encoders(), *_baselines(), *caption_cases(folder / "captions"),
             *((table, said) for table, all_of in _WRITTEN.items() for said in all_of)]  # fmt: skip
 
 
@@ -194,6 +197,24 @@ def _sounds(folder: Path) -> Iterator[Said]:
     yield from _notes(LogMel(mels=8, deltas=True).fit(rates).describe(rates[:2]))
 
 
+def _clips(folder: Path) -> Iterator[Said]:
+    """Clips of a table that cannot be read or have other answers, and what is told of the rest."""
+    root = _write(folder / "clips", {"f.gif": b"GIF89a", "g/a.png": b"", "h/n.txt": b"x"})
+    arrays = {"a": (3, 4, 5), "b": (2, 4, 5), "c": (3, 4, 6), "d": (3, 4, 5, 7)}
+    for name, shape in arrays.items():
+        np.save(root / f"{name}.npy", np.zeros(shape, np.uint8))
+    (root / "e.npy").write_bytes((root / "a.npy").read_bytes()[:-1])
+    two = [Image.new("L", (4, height)) for height in (4, 5)]
+    two[0].save(root / "i.tif", save_all=True, append_images=two[1:])
+    names = ["a.npy,u d u", "b.npy,u d u", "c.npy,u d u", "d.npy,u", "e.npy,u", "f.gif,u", "g/,u",
+             "h/,u", "i.tif,u", "no.gif,u"]  # fmt: skip
+    table = _write(root, {"clips.csv": "\n".join(["clip,motion", *names]).encode()}) / "clips.csv"
+    source = sources.read_source("tag", [table], {})
+    yield from _notes(source.notes)
+    yield from _rejected(source.examples.rejected)
+    yield from _notes(Frames().fit(source.examples.inputs).describe(source.examples.inputs))
+
+
 def _sequence_files(folder: Path) -> Iterator[Said]:
     """A table for each sequence, with their answers beside them or in their names."""
     tables = {f"{n}.csv": b"t,x\n1,2\n2,4\n" for n in range(1, 9)}
@@ -338,9 +359,12 @@ def _baselines() -> Iterator[Said]:
 #: what takes long, or a machine of another kind, to be said
 _WRITTEN: dict[str, tuple[str, ...]] = {
     "sentence": (
+        "a.gif: expected at most 256 MiB of frames, received more than 9,320 frames of 96 x 100 "
+        "pixels",
         "4 characters are too few to hold some of them out: all figures are of what was learnt by "
         "heart",
         "characters to learn from: 953,662, to stop in time by: 50,193, to judge by: 111,539",
+        "tokens: words (of the next 100 words about 5 will be new)",
         "tokens: characters (65 different ones write the texts)",
         "tokens: characters (1,265 different ones write the texts, 1,180 of them Hangul)",
         "writing at temperature 0.5",
@@ -366,6 +390,9 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "target: b (the second of the two columns of texts)",
         "target: b (the only column of texts left)",
         "the source has 537 tokens, more than `max_length` 500",
+        "the source has 10,000 tokens, more than twice `max_length` 60",
+        "standard input: there is no line to answer",
+        "tokens never met while learning, and read as unknown: 34 of 1,205",
         "the target has 1,537 tokens, more than `max_length` 500",
         "pairs that are the same as one before: 12 of 3,029",
         "sources with several targets: 206",

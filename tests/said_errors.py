@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.main import get_command
 
+from said_captions import caption_mistakes
 from sunhwan.cli import app
 from sunhwan.data.columns import Columns
 from sunhwan.data.rows import open_rows
@@ -17,9 +19,13 @@ from sunhwan.errors import SunhwanError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.tasks import generate_run, run_records, running, translate_run
 from sunhwan.tasks.config import make_options
+from sunhwan.tasks.generate_sources import read_texts
 from sunhwan.tasks.sampling import SamplingOptions
 from sunhwan.tasks.sources import find_data, read_source
 from sunhwan.tasks.splits import hold_out
+from sunhwan.tasks.translate_config import TranslateConfig
+from sunhwan.tasks.translate_parts import split_pairs, within_length
+from sunhwan.tasks.translate_sources import read_pairs
 
 #: the table of translations, and an error or its hint
 Said = tuple[str, str]
@@ -40,6 +46,7 @@ TABLES: dict[str, tuple[str, dict[str, Any], str]] = {
     "which answer": ("tag", {"time": "t"}, "t,u,v\n1,1.5,2\n2,2.5,3\n3,1.5,9\n"),
     "no header": ("classify", {"text": LONG, "label": "x"}, f"{LONG},x\n{LONG} it is,x\nno,y\n"),
     "a number for a header": ("classify", {}, "good,1\nbad,0\n"),
+    "two columns of clips": ("tag", {"features": "a,b"}, "a,b,motion\n1.gif,2.gif,up\n"),
     "a name twice": ("classify", {}, "a,a\nb,c\n"),
     "a target to classify": ("classify", {"target": "a"}, "a,b\nc,d\n"),
     "a label to regress": ("regress", {"label": "a"}, "a,b\nc,d\n"),
@@ -83,6 +90,12 @@ WRITTEN: tuple[Said, ...] = (
     ("failure", "the loss must stay finite, received nan in epoch 3, batch 12"),
     ("hint", "a smaller learning rate, or `clipnorm` of the optimizer, keeps the weights from "
              "running away"),
+    ("failure", "`length` must be a whole number from 1, received 0"),
+    ("failure", "`length` must be at most 1,000,000,000, received 1000000000000"),
+    ("failure", "none of the 3 pairs to judge by can be used; a.tsv, line 2: the source has 900 "
+                "tokens, more than twice `max_length` 60"),
+    ("failure", "a network that reads clips cannot be exported yet"),
+    ("hint", "`sunhwan predict RUN DATA` answers with it"),
     ("failure", "stopped"),
     ("failure", "stopped; nothing was kept"),
     ("failure", "stopped; `sunhwan resume 'a b'` goes on"),
@@ -97,7 +110,7 @@ WRITTEN: tuple[Said, ...] = (
 def every_error(folder: Path) -> list[Said]:
     """Errors and their hints; `folder` is an empty one."""
     said = list(WRITTEN)
-    for say in (_tables, _files, _runs, _calls):
+    for say in (_tables, _texts, _files, _runs, _calls):
         for error in say(folder):
             said.append(("failure", error.message))
             said += [("hint", error.hint)] if error.hint else []
@@ -137,6 +150,26 @@ def _tables(folder: Path) -> Iterator[SunhwanError]:
     yield _error(lambda: read_series(wrong, target="a", time="day"))
 
 
+def _texts(folder: Path) -> Iterator[SunhwanError]:
+    """What `generate` and `translate` cannot learn from."""
+    names = ("a.txt", "b.txt", "c.tsv", "d.tsv", "e.csv", "f.tsv")
+    contents = ("", "좋은 글\n", "text\none\ntwo\n", "a\tb\tc\nso it is\tit is\tis\nno\tno no\to\n",
+                f"{LONG}\n{LONG} it is\nno\n", "a\tb\nGo.\t가.\nGo.\t가.\n")  # fmt: skip
+    files = [_file(folder, *pair) for pair in zip(names, contents, strict=True)]
+    files[1].write_bytes("좋은 글\n".encode("cp949"))
+    for path in (*files[:2], files[4]):
+        yield _error(read_texts, [path])
+    yield _error(read_texts, [files[1], files[2]])
+    for path in files[2:5]:
+        yield _error(read_pairs, [path])
+    yield _error(read_pairs, [_file(folder, "g.tsv", "Go now, they said.\tGo.\nHi.\t안녕.\n")])
+    bare = _file(folder, "h.tsv", "a\tb\n\t가.\n")
+    yield _error(read_pairs, [bare], {"source": "a", "target": "b"})
+    yield _error(split_pairs, read_pairs([files[5]]))
+    counts = np.array([9, 9])
+    yield _error(within_length, counts, counts, ["a.tsv, line 2", "a.tsv, line 3"], 5)
+
+
 def _file(folder: Path, name: str, content: str) -> Path:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
@@ -170,6 +203,8 @@ def _runs(folder: Path) -> Iterator[SunhwanError]:
     yield _error(RunFolder.check_free, run.path)
     yield _error(generate_run.load, run.path)
     yield _error(translate_run.load, run.path)
+    for mistake in caption_mistakes(folder, run.path):
+        yield _error(mistake)
     yield _error(SamplingOptions, -1.0)
     yield _error(SamplingOptions, 1.0, None, 3)
 
@@ -182,3 +217,6 @@ def _calls(folder: Path) -> Iterator[SunhwanError]:
     yield _error(train.make_context, "train", [path, "--out", "r"])
     for options in OPTIONS:
         yield _error(make_options, options)
+    for attention, tokens in (("none", "words"), ("additive", "bpe")):
+        config = TranslateConfig(copy_unknown=True, attention=attention)  # type: ignore[arg-type]
+        yield _error(config.settled, tokens, "words", 9)

@@ -15,6 +15,7 @@ from hostile import refused
 from learner_examples import numbers, prepared, sentences, texts
 from sunhwan.data.examples import Examples
 from sunhwan.errors import DataError, UsageError
+from sunhwan.runs.weights import model_arrays
 from sunhwan.tasks import running, sources
 from sunhwan.tasks.learner import Learner
 from sunhwan.tasks.networks import Network
@@ -375,8 +376,8 @@ def test_keras_names_do_not_matter(classifier):
     # a model that was made before moves the counters of Keras on
     keras.layers.Dense(3)
     again = prepared("classify", texts())
-    wanted = running.model_arrays(classifier.model)
-    found = running.model_arrays(again.model)
+    wanted = model_arrays(classifier.model)
+    found = model_arrays(again.model)
     assert list(found) == list(wanted)
     for name, array in wanted.items():
         np.testing.assert_array_equal(found[name], array)

@@ -20,7 +20,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 #: a room imports only from rows below its own
 ROOMS = (
     ("cli", "serve"),
-    ("tasks", "reproduce"),
+    ("reproduce",),
+    ("tasks",),
     ("keras",),
     ("runs", "insight", "data"),
     ("layers",),

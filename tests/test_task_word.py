@@ -63,7 +63,7 @@ def test_data_where_the_task_should_stand(verb: str, words: str, task: str, home
     [
         (
             ["clasify", "reviews.csv"],
-            "one of classify, regress, tag, forecast, generate, translate, received",
+            "one of classify, regress, tag, forecast, generate, translate, caption, received",
         ),
         (["sentiment"], "Missing argument"),
         (["classify"], "Missing argument"),

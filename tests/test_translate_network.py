@@ -15,10 +15,11 @@ from sunhwan.errors import DataError, ShapeError, UsageError
 from sunhwan.runs.model_table import layer_table
 from sunhwan.runs.weights import model_arrays, put_arrays
 from sunhwan.tasks.beam import beam_search
+from sunhwan.tasks.decoder_network import Models
 from sunhwan.tasks.options import drawn_from
 from sunhwan.tasks.stepping import Stepper
 from sunhwan.tasks.steps import Scores, training_step, variables
-from sunhwan.tasks.translate_network import TranslateNetwork, Translator
+from sunhwan.tasks.translate_network import TranslateNetwork
 from sunhwan.tasks.translate_stepper import TranslationStepper
 
 #: ids 2 to 6 are letters on both sides
@@ -39,8 +40,8 @@ def network_of(**options: Any) -> TranslateNetwork:
 
 
 @functools.cache
-def built(**options: Any) -> Translator:
-    rng = np.random.default_rng(5)
+def built(**options: Any) -> Models:
+    rng = np.random.default_rng(7)
     with drawn_from(5):
         models = network_of(**options).build()
         for variable in models.learning.trainable_variables:  # biases too
@@ -95,7 +96,7 @@ def test_padding_of_source_target_and_batch_changes_nothing(options: dict[str, A
     assert (changed > 1e-2).tolist() == [False, True, False]
 
 
-def loss_and_slopes(models: Translator) -> Any:
+def loss_and_slopes(models: Models) -> Any:
     """A compiled function of targets and a share: some loss, and its gradients."""
     model = models.learning
     trainable, other = variables(model)
@@ -172,7 +173,7 @@ def reversals(rng: Any, rows: int) -> tuple[list[Any], Any, Any]:
 
 
 @functools.cache
-def reversing() -> Translator:
+def reversing() -> Models:
     """A small network that learnt to reverse, half of the time with some guesses of its own."""
     with drawn_from(4):
         models = network_of().build()

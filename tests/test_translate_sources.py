@@ -370,7 +370,7 @@ def test_options_are_settled_by_the_pairs():
         "gru",
         9,
     )
-    assert (settled.batch_size, settled.embedding) == (1, 128)
+    assert (settled.batch_size, settled.embedding) == (1, 192)
     assert TranslateConfig(**settled.model_dump()) == settled
 
 

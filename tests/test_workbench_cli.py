@@ -120,7 +120,8 @@ def test_help_of_train_has_every_option_of_a_run() -> None:
     [
         (
             ["clasify", "x.csv"],
-            "one of classify, regress, tag, forecast, generate, translate, received 'clasify'",
+            "one of classify, regress, tag, forecast, generate, translate, caption, "
+            "received 'clasify'",
         ),
         (["forecast", "x.csv", "--pooling", "max"], "`pooling` has no meaning for `forecast`"),
         (["classify", "x.csv", "--hidden-size", "4"], "did you mean `--units`?"),

@@ -26,6 +26,8 @@ _HOMES = {
     "Forecaster": "sunhwan.tasks.forecaster",
     "Tagger": "sunhwan.tasks.estimators",
     "TextGenerator": "sunhwan.tasks.text_generator",
+    "Translator": "sunhwan.tasks.translator",
+    "Captioner": "sunhwan.tasks.captioner",
     "datasets": "sunhwan.data.datasets",
     "engine": "sunhwan.engine",
     "explain": "sunhwan.layers",

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from sunhwan import __version__
 from sunhwan.cli.bench import bench
+from sunhwan.cli.caption import caption
 from sunhwan.cli.check import check
 from sunhwan.cli.compare import compare
 from sunhwan.cli.evaluate import evaluate
@@ -78,7 +79,10 @@ def _options(
 
 app.command(cls=TaskCommand)(train)
 app.command(cls=TaskCommand)(tune)
-for _verb in (resume, evaluate, predict, generate, suggest, translate, compare, report, export):
+for _verb in (
+    *(resume, evaluate, predict, generate, suggest, translate, caption),
+    *(compare, report, export),
+):
     app.command(cls=Command)(_verb)
 for _other in (check, reproduce, bench):
     app.command(cls=Command)(_other)

@@ -1,7 +1,8 @@
-"""``sunhwan bench``: training steps with our layers and with Keras's own, timed side by side."""
+"""``sunhwan bench``: training steps and writing, ours and with Keras's own layers, side by side."""
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from sunhwan.errors import UsageError
 if TYPE_CHECKING:
     from sunhwan.reproduce.speed import Speed
     from sunhwan.reproduce.stopwatch import Timed
+    from sunhwan.tasks.decoding_speed import Case, Decoding
 
 #: environment variables that change how long a step takes
 _DECIDING = ("SUNHWAN_ISA", "SUNHWAN_THREADS", "XLA_FLAGS")
@@ -24,7 +26,7 @@ def bench(
     rounds: Annotated[int, typer.Option(metavar="N", help="Turns that each side takes.")] = 7,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Steps in a turn, to have fewer than usual."),
+        typer.Option(metavar="N", help="Steps, letters or sentences in a turn, to have fewer."),
     ] = None,
     json: Annotated[
         Path | None,
@@ -35,23 +37,53 @@ def bench(
         ),
     ] = None,
 ) -> None:
-    """Time whole training steps of the tutorials' models, ours and Keras's own on JAX.
+    """Time training steps of the tutorials' models, and writing, ours and Keras's own on JAX.
 
-    Each side has a process of its own, and the two take turns. Inputs are random numbers of the
-    right shape: what a step costs does not depend on what it learns. Let the machine be idle.
+    Each side has a process of its own, and they take turns. Inputs are random numbers of the
+    right shape: what a step costs does not depend on what it learns. Where text is written, the
+    other sides call `predict` for each letter, and all must write the same. Let the machine be
+    idle.
     """
-    from sunhwan.reproduce import speed
-
     if rounds < 1:
         raise UsageError(f"`--rounds` must be at least 1, received {rounds}")
     if steps is not None and steps < 1:
         raise UsageError(f"`--steps` must be at least 1, received {steps}")
-    chosen = speed.choose([name.strip() for name in models.split(",")])
+    training, writing = _choose([name.strip() for name in models.split(",")])
     _warn_without_kernels()
-    found = [_measure(timed, rounds, steps) for timed in chosen]
-    _show(found)
+    trained = [_measure(timed, rounds, steps) for timed in training]
+    if trained:
+        _show(trained)
+    written = [_measure(case, rounds, steps) for case in writing]
+    if written:
+        _show_writing(written)
     if json is not None:
-        typer.echo(f"figures: {_write(json, found, models, rounds, steps)}")
+        typer.echo(f"figures: {_write(json, [*trained, *written], models, rounds, steps)}")
+
+
+def _choose(names: list[str]) -> tuple[list[Timed], list[Case]]:
+    """What is timed by these names, each once; ``all`` stands for every one.
+
+    Raises
+    ------
+    UsageError
+        There is nothing of a name; the hint names the nearest, or all.
+
+    Examples
+    --------
+    >>> [[one.name for one in kind] for kind in _choose(["write-letters", "reuters-gru"])]
+    [['reuters-gru'], ['write-letters']]
+    """
+    from sunhwan.reproduce.stopwatch import TIMED
+    from sunhwan.tasks.decoding_speed import CASES
+
+    known = [one.name for one in (*TIMED, *CASES)]
+    for name in names:
+        if name not in known and name != "all":
+            near = difflib.get_close_matches(name, [*known, "all"], n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`?" if near else "the names are " + ", ".join(known)
+            raise UsageError(f"there is no model called `{name}` to time", hint=hint)
+    wanted = known if "all" in names else names
+    return [one for one in TIMED if one.name in wanted], [c for c in CASES if c.name in wanted]
 
 
 def _warn_without_kernels() -> None:
@@ -63,15 +95,18 @@ def _warn_without_kernels() -> None:
         )
 
 
-def _measure(timed: Timed, rounds: int, steps: int | None) -> Speed:
+def _measure(timed: Any, rounds: int, steps: int | None) -> Any:
     """Time one model, with a line of progress on standard error."""
     from rich.console import Console
 
-    from sunhwan.reproduce import speed
+    from sunhwan.reproduce import speed, stopwatch
+    from sunhwan.tasks import decoding_speed
 
+    is_training = isinstance(timed, stopwatch.Timed)
+    measure = speed.measure if is_training else decoding_speed.measure
     console = Console(stderr=True)
     with console.status(f"{timed.name}: building") as status:
-        return speed.measure(
+        return measure(
             timed,
             rounds,
             steps=steps,
@@ -96,7 +131,28 @@ def _show(found: list[Speed]) -> None:
     Console().print(table)
 
 
-def _write(path: Path, found: list[Speed], models: str, rounds: int, steps: int | None) -> Path:
+def _show_writing(found: list[Decoding]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from sunhwan.tasks.decoding_peers import WAYS
+
+    titles = {"whole": "predict,\nall again", "states": "predict,\nstates"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("letters\na second", no_wrap=True)
+    heads = ["sunhwan", "quartiles", *(name for way in WAYS for name in (titles[way], "ratio"))]
+    for name in heads:
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in found:
+        first, middle, third = one.quartiles("sunhwan")
+        cells = [one.name, f"{middle:,.0f}", f"{first:,.0f}-{third:,.0f}"]
+        for way in WAYS:
+            cells += [f"{one.quartiles(way)[1]:,.0f}", f"{one.ratio(way):.1f}"]
+        table.add_row(*cells)
+    Console().print(table)
+
+
+def _write(path: Path, found: list[Any], models: str, rounds: int, steps: int | None) -> Path:
     """Write the figures with all that they depend on; the path of the file."""
     import os
     from datetime import UTC, datetime
@@ -114,7 +170,7 @@ def _write(path: Path, found: list[Speed], models: str, rounds: int, steps: int 
         "command": f"sunhwan bench --models {models} --rounds {rounds}{fewer}",
         "environment": facts,
         "variables": {name: os.environ[name] for name in _DECIDING if name in os.environ},
-        "models": [speed.as_json() for speed in found],
+        "models": [one.as_json() for one in found],
     }
     return write_json(path, record)
 

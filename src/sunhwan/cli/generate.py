@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sunhwan.cli.language import speak
 from sunhwan.cli.outcome import language_of, show_table, speaker
+from sunhwan.errors import DataError
 
 if TYPE_CHECKING:
+    from sunhwan.runs.wording import Words
     from sunhwan.tasks.writer import Writer
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the run.")]
 Prompt = Annotated[
     str,
     typer.Option(metavar="TEXT", help="What to go on from; - reads it from standard input."),
+]
+Lang = Annotated[
+    str | None,
+    typer.Option(metavar="en|ko", help="Language; else that of the run."),
 ]
 
 
@@ -39,6 +45,7 @@ def generate(
     endless: Annotated[
         bool, typer.Option("--endless", help="Go on where the model says that a text ends.")
     ] = False,
+    lang: Lang = None,
 ) -> None:
     """Write on from a prompt with a run of `train generate`, shown as it is written.
 
@@ -46,9 +53,10 @@ def generate(
     """
     from sunhwan.tasks.sampling import SamplingOptions
 
-    speak(ctx, language_of(run))
+    language = language_of(run, lang)
+    speak(ctx, language)
     options = SamplingOptions(temperature, top_k, top_p)
-    writer, given = _writer(run, prompt)
+    writer, given = _writer(run, prompt, language)
     stream = sys.stdout
     for text in writer.write(given, length=length, options=options, seed=seed, ends=not endless):
         stream.write(text)
@@ -64,38 +72,61 @@ def suggest(
     json: Annotated[
         bool, typer.Option("--json", help="Write one JSON list and nothing else.")
     ] = False,
+    lang: Lang = None,
 ) -> None:
     """Say what may come next after a prompt, with probabilities, the likeliest first."""
-    speak(ctx, language_of(run))
-    writer, given = _writer(run, prompt)
+    from sunhwan.runs.wording import Words
+
+    words = Words(language_of(run, lang))
+    speak(ctx, words.language)
+    writer, given = _writer(run, prompt, words.language)
     found = writer.suggest(given, count)
     if json:
         from json import dumps
 
-        rows = [{"text": one.text, "probability": round(one.probability, 6)} for one in found]
-        typer.echo(dumps(rows, ensure_ascii=False))
+        plain = [{"text": one.text, "probability": round(one.probability, 6)} for one in found]
+        typer.echo(dumps(plain, ensure_ascii=False))
         return
-    show_table(
-        ["", "probability"], [[_visible(one.text), f"{one.probability:.4f}"] for one in found]
-    )
+    rows = [[_visible(one.text, words), f"{one.probability:.4f}"] for one in found]
+    show_table(["", words("suggestions.probability")], rows)
 
 
-def _writer(run: Path, prompt: str) -> tuple[Writer, str]:
+def _writer(run: Path, prompt: str, language: str) -> tuple[Writer, str]:
     """What writes, and the prompt; letters of it that the model never met are told."""
     from sunhwan.tasks import generate_run
     from sunhwan.tasks.writer import Writer
 
-    given: Any = typer.get_text_stream("stdin").read() if prompt == "-" else prompt
+    given = _from_standard_input() if prompt == "-" else prompt
     writer = Writer(generate_run.load(run))
     if unknown := writer.unknown(given):
-        speaker(language_of(run))(
+        speaker(language)(
             f"never met while learning, and read as unknown: {' '.join(map(repr, unknown[:20]))}"
         )
     return writer, given
 
 
-def _visible(text: str) -> str:
+def _from_standard_input() -> str:
+    from sunhwan.data.lines import NOT_UTF8
+
+    content = typer.get_binary_stream("stdin").read()
+    try:
+        return content.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        place = error.start - content.rfind(b"\n", 0, error.start)
+        raise DataError(
+            f"standard input, line {number}: expected a line of text in UTF-8 "
+            f"({NOT_UTF8}{content[error.start]:02x} at place {place} of the line)",
+            hint="save it as UTF-8; a file of Korean Windows: iconv -f cp949 -t utf-8",
+        ) from None
+
+
+def _visible(text: str, words: Words) -> str:
     """A token with its white space made visible."""
+    from sunhwan.tasks.writer import END_MARK
+
+    if text == END_MARK:
+        return words("suggestions.end")
     return "".join(_SHOWN.get(letter, letter) for letter in text)
 
 

@@ -29,11 +29,18 @@ def speaker(language: str) -> Callable[[str], None]:
 
 
 def language_of(run: Path, given: str | None = None) -> str:
-    """The language to speak of a run in: the one given, else that of its report."""
+    """The language to speak of a run in: the one given, else that of its report.
+
+    Raises
+    ------
+    UsageError
+        Nobody here speaks the one that is given.
+    """
     from sunhwan.runs.folder import RunFolder
+    from sunhwan.runs.wording import Words
 
     if given is not None:
-        return given
+        return Words(given).language
     found = RunFolder.open(run)
     data = found.read("config.json").get("data") if found.has("config.json") else None
     return str(data.get("lang", "en")) if isinstance(data, dict) else "en"
@@ -97,6 +104,8 @@ def _next(run: RunFolder, data: dict[str, Any]) -> str:
         return shlex.join(["sunhwan", "generate", str(run.path)])
     if run.task == "translate":
         return shlex.join(["sunhwan", "translate", str(run.path), "sentences.txt"])
+    if run.task == "caption":
+        return shlex.join(["sunhwan", "caption", str(run.path), "image.png"])
     if run.task == "forecast":
         return shlex.join(["sunhwan", "predict", str(run.path)])
     known = Path((data["test_paths"] or data["paths"])[0])

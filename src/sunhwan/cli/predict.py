@@ -55,7 +55,30 @@ def predict(
     """
     language = language_of(run, lang)
     speak(ctx, language)
-    chosen = _format(format, out, data or [])
+    chosen = format_of(format, out, data or [])
+    write_answers(lambda reject: _rows(run, data or [], reject), out, chosen, language)
+
+
+def write_answers(
+    answers: Callable[[Callable[[Rejected], None]], Iterator[Any]],
+    out: Path | None,
+    format: Format,
+    language: str,
+) -> None:
+    """Write rows with their answers, name those without one, and say how many there were.
+
+    Parameters
+    ----------
+    answers
+        From what is to be told of each row that cannot be answered to the rows.
+    out
+        A file; None is standard output.
+
+    Raises
+    ------
+    DataError
+        No row could be answered.
+    """
     from sunhwan.runs.sentences import translated
     from sunhwan.tasks.answering import write_rows
 
@@ -66,7 +89,7 @@ def predict(
         place = translated(row.place, language, "place")
         note(f"{place}: {translated(row.reason, language)}")
 
-    rows = _rows(run, data or [], reject)
+    rows = answers(reject)
     with _stream(out) as stream:
         answered = 0
 
@@ -76,7 +99,7 @@ def predict(
                 answered += row.get("predicted", "") is not None
                 yield row
 
-        write_rows(counted(), stream, chosen, mark=out is not None)
+        write_rows(counted(), stream, format, mark=out is not None)
         if rejected:
             speaker(language)(
                 f"rows without an answer: {len(rejected):,} of {answered + len(rejected):,}"
@@ -89,7 +112,7 @@ def predict(
 
 def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Iterator[Any]:
     from sunhwan.runs.folder import RunFolder
-    from sunhwan.tasks import forecast_run, running
+    from sunhwan.tasks import caption_run, forecast_run, running
     from sunhwan.tasks.answering import answer_rows
 
     task = RunFolder.open(run).task
@@ -103,6 +126,8 @@ def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Ite
             f"{run}: a run of `translate` answers lines of text",
             hint=f"`sunhwan translate {run} FILE` writes a line for each",
         )
+    if task == "caption":
+        return caption_run.predict(run, data, reject)
     if task == "forecast":
         found = forecast_run.predict(run, data or None)
         for row in found.rejected:
@@ -136,7 +161,14 @@ def _stream(out: Path | None) -> Iterator[BinaryIO]:
         yield file
 
 
-def _format(given: str | None, out: Path | None, data: list[str]) -> Format:
+def format_of(given: str | None, out: Path | None, data: list[str]) -> Format:
+    """What answers are written as: what is given, else by the name of the file, else of the data.
+
+    Raises
+    ------
+    UsageError
+        It is neither CSV nor JSON lines.
+    """
     if given == "csv":
         return "csv"
     if given == "jsonl":

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sunhwan.errors import UsageError
-from sunhwan.reproduce.experiments import EXPERIMENTS, Experiment, find
+from sunhwan.reproduce.experiments import EXPERIMENTS, Experiment
+from sunhwan.reproduce.names import named
+from sunhwan.reproduce.studies import STUDIES, Study
+
+if TYPE_CHECKING:
+    from sunhwan.reproduce.runner import Result
+
+#: everything that there is, in the order in which `all` runs it
+_ALL: tuple[Experiment | Study, ...] = (*EXPERIMENTS, *STUDIES)
 
 
 def reproduce(
@@ -34,6 +43,8 @@ def reproduce(
 ) -> None:
     """Run published experiments again, with several seeds, and report ours beside theirs.
 
+    The studies among them hold networks beside each other that differ in one thing.
+
     Writes results.json and a self-contained report.html for each. After Ctrl-C, the same
     command goes on from the seeds that were finished.
     """
@@ -50,15 +61,15 @@ def reproduce(
     _run(_chosen(names), seeds, epochs, quick, stock, out)
 
 
-def _chosen(names: list[str]) -> list[Experiment]:
-    """The experiments named, each once, in the order given; `all` stands for every one."""
+def _chosen(names: list[str]) -> list[Experiment | Study]:
+    """What is named, each once, in the order given; `all` stands for everything."""
     if "all" in names:
-        return list(EXPERIMENTS)
-    return [find(name) for name in dict.fromkeys(names)]
+        return list(_ALL)
+    return [named(name, _ALL) for name in dict.fromkeys(names)]
 
 
 def _run(
-    chosen: list[Experiment],
+    chosen: list[Experiment | Study],
     seeds: int,
     epochs: int | None,
     quick: bool,
@@ -66,25 +77,16 @@ def _run(
     out: Path,
 ) -> None:
     from sunhwan.reproduce import overview
-    from sunhwan.reproduce.runner import run
     from sunhwan.runs.files import write_text
-    from sunhwan.runs.progress import choose
 
-    results = [
-        run(
-            experiment,
-            range(1, seeds + 1),
-            epochs=epochs,
-            quick=quick,
-            stock=stock,
-            out=out,
-            progress=choose(),
-        )
-        for experiment in chosen
-    ]
+    options = {"epochs": epochs, "quick": quick, "out": out}
+    results = [_run_one(one, range(1, seeds + 1), stock, options) for one in chosen]
     _show_table(overview.rows([result.results for result in results]), stock)
     if not all(result.results["as_published"] for result in results):
         typer.echo("shortened runs: not comparable with what was published")
+    studies = [one.name for one in chosen if isinstance(one, Study)]
+    if stock and studies:
+        typer.echo(f"without stock Keras, whose layers they do not compare: {', '.join(studies)}")
     paths = [result.report_path for result in results]
     if len(results) > 1:
         page = overview.render([result.results for result in results])
@@ -92,6 +94,17 @@ def _run(
     for path in paths:
         typer.echo(f"report: {path}")
     typer.echo(f"next:   {_next(chosen, quick)}")
+
+
+def _run_one(
+    one: Experiment | Study, seeds: Sequence[int], stock: bool, options: dict[str, Any]
+) -> Result:
+    from sunhwan.reproduce import runner, study_runner
+    from sunhwan.runs.progress import choose
+
+    if isinstance(one, Study):
+        return study_runner.run(one, seeds, progress=choose(), **options)
+    return runner.run(one, seeds, stock=stock, progress=choose(), **options)
 
 
 def _show_table(rows: list[list[str]], stock: bool) -> None:
@@ -133,10 +146,13 @@ def _show_list() -> None:
         models = "; ".join(variant.title for variant in experiment.variants)
         limit = "up to " if experiment.early_stopping else ""
         table.add_row(experiment.name, models, f"{limit}{experiment.epochs}", experiment.title)
+    for study in STUDIES:
+        models = "; ".join(contender.title for contender in study.contenders)
+        table.add_row(study.name, models, f"{study.epochs}", study.title)
     Console().print(table)
 
 
-def _next(chosen: list[Experiment], quick: bool) -> str:
+def _next(chosen: list[Experiment | Study], quick: bool) -> str:
     """A command that goes one step further than the one that has just ended."""
     if quick:
         return "sunhwan reproduce " + " ".join(experiment.name for experiment in chosen)

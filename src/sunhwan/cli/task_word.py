@@ -19,9 +19,10 @@ _TASKS = {
     "forecast": "the next steps of series: sales, temperatures",
     "generate": "how texts go on, to write more of them",
     "translate": "a text for a text: translations, summaries, answers",
+    "caption": "a text for an image: what it shows",
 }
 #: in this order data is tried for them: a table of numbers can nearly always be forecast or tagged
-_TRIED = ("classify", "regress", "forecast", "tag", "generate", "translate")
+_TRIED = ("caption", "classify", "regress", "forecast", "tag", "generate", "translate")
 #: rows that tell
 _SAMPLE = 1000
 
@@ -106,6 +107,9 @@ def _try(task: Any, words: Sequence[str], named: Mapping[str, Any]) -> None:
         return
     if task == "translate":
         raise UsageError("pairs of texts look like texts and their labels")
+    if task == "caption":
+        _try_caption(files)
+        return
     if files[0].is_dir() or files[0].suffix == ".zip":
         find_layout(files[0], task, named)
     elif ".conllu" in files[0].suffixes:
@@ -113,3 +117,21 @@ def _try(task: Any, words: Sequence[str], named: Mapping[str, Any]) -> None:
             raise UsageError(f"CoNLL-U is for `tag`, not `{task}`")
     else:
         guess(open_rows(files).sample(_SAMPLE), task, named)
+
+
+def _try_caption(files: Sequence[Path]) -> None:
+    """Look for images, and for what is said of them in more than a word.
+
+    Raises
+    ------
+    SunhwanError
+        As of `_try`.
+    """
+    from sunhwan.data.rows import open_rows
+    from sunhwan.tasks.caption_sources import find_columns
+
+    rows = open_rows(files)
+    finder = find_columns(rows, {})
+    captions = finder.facts[finder.roles["caption"][0]].filled
+    if not any(len(str(caption).split()) > 1 for caption in captions):
+        raise UsageError("labels of images are no captions")

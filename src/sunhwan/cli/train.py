@@ -10,12 +10,14 @@ import typer
 from sunhwan.cli.language import USUAL, usual
 from sunhwan.cli.outcome import resumable, show_outcome, speaker
 from sunhwan.cli.train_options import (
+    Caption,
     ConfigFile,
     Covariates,
     DataPaths,
     Features,
     Group,
     Id,
+    Image,
     Label,
     Pattern,
     Series,
@@ -42,6 +44,8 @@ def train(
     label: Label = None,
     source: Source = None,
     target: Target = None,
+    image: Image = None,
+    caption: Caption = None,
     id: Id = None,
     group: Group = None,
     time: Time = None,

@@ -29,7 +29,9 @@ def _column(what: str) -> typer.models.OptionInfo:
 
 Task = Annotated[
     str,
-    typer.Argument(metavar="TASK", help="classify, regress, tag, forecast, generate or translate."),
+    typer.Argument(
+        metavar="TASK", help="classify, regress, tag, forecast, generate, translate or caption."
+    ),
 ]
 DataPaths = Annotated[
     list[str],
@@ -43,6 +45,8 @@ Text = Annotated[str | None, _column("Of the texts, or of the tokens to tag.")]
 Label = Annotated[str | None, _column("Of the labels.")]
 Target = Annotated[str | None, _column("Of the numbers to answer, or of the texts to write.")]
 Source = Annotated[str | None, _column("Of the texts to translate.")]
+Image = Annotated[str | None, _column("Of the names of images.")]
+Caption = Annotated[str | None, _column("Of what images show, in words.")]
 Id = Annotated[str | None, _column("Tells sequences apart where a row is a step.")]
 Group = Annotated[str | None, _column("Rows that must stay together, as of a speaker.")]
 Time = Annotated[str | None, _column("Orders the steps; also several with commas.")]
@@ -59,12 +63,12 @@ ConfigFile = Annotated[
     typer.Option(metavar="FILE", help="Options in YAML or JSON; those given here win."),
 ]
 _ROLES = ("text", "label", "source", "target", "id", "group", "time", "features", "pattern",
-          "series", "covariates")  # fmt: skip
+          "series", "covariates", "image", "caption")  # fmt: skip
 
 
 def columns_of(ctx: typer.Context) -> dict[str, str]:
     """What was said of the columns, by role."""
-    return {role: ctx.params[role] for role in _ROLES if ctx.params[role] is not None}
+    return {role: ctx.params[role] for role in _ROLES if ctx.params.get(role) is not None}
 
 
 def options_of(ctx: typer.Context, task: str, config: Path | None) -> Any:

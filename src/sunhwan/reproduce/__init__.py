@@ -1,8 +1,10 @@
-"""The published experiments: their data, models and figures, run again with stated seeds.
+"""The published experiments run again, and studies of what the tutorials explain.
 
-`find` and `EXPERIMENTS` say what there is; ``sunhwan.reproduce.runner.run`` runs one.
+`EXPERIMENTS` and `STUDIES` say what there is; ``sunhwan.reproduce.runner.run`` runs one of the
+first, ``sunhwan.reproduce.study_runner.run`` one of the second.
 """
 
 from sunhwan.reproduce.experiments import EXPERIMENTS, Experiment, Variant, find
+from sunhwan.reproduce.studies import STUDIES, Study
 
-__all__ = ["EXPERIMENTS", "Experiment", "Variant", "find"]
+__all__ = ["EXPERIMENTS", "STUDIES", "Experiment", "Study", "Variant", "find"]

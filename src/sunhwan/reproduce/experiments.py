@@ -5,13 +5,12 @@ Nothing here imports Keras before a model is built, so that listing the names ta
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sunhwan.errors import UsageError
 from sunhwan.reproduce.material import Material, counting, imdb, multiplication, reuters
+from sunhwan.reproduce.names import named
 
 #: an answer to a number task is right within this distance (Hochreiter and Schmidhuber 1997)
 TOLERANCE = 0.04
@@ -103,13 +102,7 @@ def find(name: str) -> Experiment:
     >>> find("imdb-lstm").epochs
     10
     """
-    for experiment in EXPERIMENTS:
-        if experiment.name == name:
-            return experiment
-    names = [experiment.name for experiment in EXPERIMENTS]
-    near = difflib.get_close_matches(name, [*names, "all"], n=1, cutoff=0.5)
-    hint = f"did you mean `{near[0]}`?" if near else "the names are " + ", ".join(names)
-    raise UsageError(f"there is no experiment called `{name}`", hint=hint)
+    return named(name, EXPERIMENTS)
 
 
 def _counting(layers: Any) -> list[Any]:

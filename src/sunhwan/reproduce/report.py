@@ -35,8 +35,8 @@ def render(results: Mapping[str, Any]) -> str:
         sections=[
             *(_variant(results, variant) for variant in results["variants"]),
             _models(results),
-            _again(results),
-            _versions(results),
+            again(results),
+            versions(results),
         ],
     )
     return render_page(page)
@@ -60,17 +60,18 @@ def _compared(results: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for variant in results["variants"]:
         of = f"{variant['title']}: " if several else ""
         seeds = seed_words(len(variant["seeds"]))
-        shown.append((f"{of}sunhwan", *_large(key, variant["summary"], seeds)))
+        shown.append((f"{of}sunhwan", *large(key, variant["summary"], seeds)))
         if "stock" in variant:
             seeds = seed_words(len(variant["stock"]["seeds"]))
-            shown.append((f"{of}stock Keras", *_large(key, variant["stock"]["summary"], seeds)))
+            shown.append((f"{of}stock Keras", *large(key, variant["stock"]["summary"], seeds)))
         if results["as_published"] and key in variant["published"]:
             text = published_text(key, variant["published"])
             shown.append((f"{of}published", text, "one run, seed unknown"))
     return shown
 
 
-def _large(key: str, summary: Mapping[str, Any], seeds: str) -> tuple[str, str]:
+def large(key: str, summary: Mapping[str, Any], seeds: str) -> tuple[str, str]:
+    """A figure over the seeds, and what stands below it."""
     mean, spread = summary[key]["mean"], summary[key]["spread"]
     note = seeds if spread is None else f"± {figure_text(key, spread)} over {seeds}"
     return figure_text(key, mean), note
@@ -253,7 +254,8 @@ def _training_words(results: Mapping[str, Any]) -> str:
     return words + "."
 
 
-def _again(results: Mapping[str, Any]) -> Section:
+def again(results: Mapping[str, Any]) -> Section:
+    """The command to type."""
     return Section(
         "Run it again",
         [
@@ -264,7 +266,8 @@ def _again(results: Mapping[str, Any]) -> Section:
     )
 
 
-def _versions(results: Mapping[str, Any]) -> Section:
+def versions(results: Mapping[str, Any]) -> Section:
+    """What was measured with."""
     names = {"cpu": "processor", "os": "system", "backend": "Keras backend"}
     rows = [[names.get(key, key), str(value)] for key, value in results["environment"].items()]
     return Section("Measured with", [Table(["", ""], rows, numeric=False)])

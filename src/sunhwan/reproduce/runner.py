@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ SUMMARISED = (
     "test_loss",
     "accuracy",
     "share_right",
+    "sequences_right",
+    "symbols_right",
     "val_loss",
     "val_accuracy",
     "val_share_right",
@@ -98,7 +100,7 @@ def run(
         Ctrl-C was pressed.
     """
     chosen = find(experiment) if isinstance(experiment, str) else experiment
-    _check_usage(seeds, epochs)
+    check_usage(seeds, epochs)
     shown = progress if progress is not None else Progress()
     material = chosen.load()
     if quick:
@@ -106,9 +108,9 @@ def run(
     length = epochs or (min(QUICK_EPOCHS, chosen.epochs) if quick else chosen.epochs)
     settings = _settings(chosen, material, length, seeds)
     folder = Path(out) / chosen.name
-    machine = _machine()
+    described = machine()
     kept = Kept(folder, {"name": chosen.name, "settings": {**settings, "seeds": []},
-                         "machine": machine, "data": material.digest()})  # fmt: skip
+                         "machine": described, "data": material.digest()})  # fmt: skip
     shown.plan(chosen.name, len(chosen.variants) * len(seeds) * (2 if stock else 1), length)
     try:
         variants = [
@@ -130,9 +132,11 @@ def run(
         "settings": settings,
         "class_names": list(material.labels),
         "variants": variants,
-        "environment": machine,
+        "environment": described,
     }
-    return _write(chosen.name, results, folder, kept)
+    from sunhwan.reproduce.report import render
+
+    return write(chosen.name, results, folder, kept, render)
 
 
 def _variant(
@@ -172,9 +176,9 @@ def _variant(
         entry["seeds"].append(_seed(*arguments, layers=ours, maker="sunhwan"))
         if stock:
             entry["stock"]["seeds"].append(_seed(*arguments, layers=keras.layers, maker="stock"))
-    entry["summary"] = _summary(entry["seeds"])
+    entry["summary"] = summary(entry["seeds"])
     if stock:
-        entry["stock"]["summary"] = _summary(entry["stock"]["seeds"])
+        entry["stock"]["summary"] = summary(entry["stock"]["seeds"])
     return entry
 
 
@@ -221,7 +225,8 @@ def _ours(layers: Any) -> tuple[Any, Any]:
     return sunhwan.layers, lambda model: [str(line) for line in sunhwan.explain(model)]
 
 
-def _summary(records: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and spread over the seeds of each figure that there is."""
     from sunhwan.runs.statistics import mean_and_spread
 
     return {
@@ -251,13 +256,21 @@ def _settings(
     return settings
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """Versions, processor and backend."""
     import keras
 
     return {**environment.describe(), "backend": keras.backend.backend()}
 
 
-def _check_usage(seeds: Sequence[int], epochs: int | None) -> None:
+def check_usage(seeds: Sequence[int], epochs: int | None) -> None:
+    """Refuse seeds and numbers of epochs that nothing can be run with.
+
+    Raises
+    ------
+    UsageError
+        Names the argument and the value.
+    """
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise UsageError(
             f"`seeds` must be different numbers from 0 up, at least one, received {list(seeds)}"
@@ -286,10 +299,14 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value]
 
 
-def _write(name: str, results: dict[str, Any], folder: Path, kept: Kept) -> Result:
-    """Results first, then the report, which can always be made again from them."""
-    from sunhwan.reproduce.report import render
-
+def write(
+    name: str,
+    results: dict[str, Any],
+    folder: Path,
+    kept: Kept,
+    render: Callable[[Mapping[str, Any]], str],
+) -> Result:
+    """Write results first, then the report, which can always be made again from them."""
     page = render(results)
     results_path = write_json(folder / "results.json", results)
     report_path = write_text(folder / "report.html", page)

@@ -7,17 +7,13 @@ so that whatever else the machine does meets both alike; medians and quartiles o
 
 from __future__ import annotations
 
-import difflib
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
-from sunhwan.errors import TrainingError, UsageError
-from sunhwan.reproduce.stopwatch import TIMED, Timed, serve
+from sunhwan.reproduce.stopwatch import Timed, prepare
+from sunhwan.runs import turns
 
 #: ours, and Keras's own layers; both on JAX
 SIDES = ("sunhwan", "stock")
@@ -58,11 +54,7 @@ class Speed:
         >>> Speed("m", 1, times, []).quartiles("stock")
         (2.0, 3.0, 4.0)
         """
-        times = self.seconds[side]
-        if len(times) == 1:
-            return (times[0],) * 3
-        first, middle, third = quantiles(times, n=4, method="inclusive")
-        return first, middle, third
+        return turns.quartiles(self.seconds[side])
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values, times in milliseconds."""
@@ -78,28 +70,6 @@ class Speed:
             "ratio": round(self.ratio, 3),
             "paths": self.paths,
         }
-
-
-def choose(names: Sequence[str]) -> list[Timed]:
-    """The models of these names, each once; ``all`` stands for every one.
-
-    Raises
-    ------
-    UsageError
-        There is no model of a name; the hint names the nearest, or all.
-
-    Examples
-    --------
-    >>> [timed.steps for timed in choose(["reuters-gru"])]
-    [5]
-    """
-    known = {timed.name: timed for timed in TIMED}
-    for name in names:
-        if name not in known and name != "all":
-            near = difflib.get_close_matches(name, [*known, "all"], n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`?" if near else "the names are " + ", ".join(known)
-            raise UsageError(f"there is no model called `{name}` to time", hint=hint)
-    return list(TIMED) if "all" in names else [known[name] for name in dict.fromkeys(names)]
 
 
 def measure(
@@ -124,7 +94,8 @@ def measure(
         If a side fails, or its process ends early.
     """
     steps = min(steps or timed.steps, timed.steps)
-    with _side(timed, "sunhwan") as ours, _side(timed, "stock") as stock:
+    processes = [turns.process(timed.name, side, prepare, timed, side) for side in SIDES]
+    with processes[0] as ours, processes[1] as stock:
         # both build and compile at the same time; only rounds are timed
         paths, _ = ours(None), stock(None)
         ask = {"sunhwan": ours, "stock": stock}
@@ -135,51 +106,3 @@ def measure(
                 seconds[side].append(ask[side](steps))
             on_round(done + 1)
     return Speed(timed.name, steps, seconds, paths)
-
-
-@contextmanager
-def _side(timed: Timed, side: str) -> Iterator[Callable[[int | None], Any]]:
-    """A process for one side: a function that asks it to take steps, or waits till it is ready."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=serve, args=(there, timed, side), daemon=True)
-    with _environment("KERAS_BACKEND", "jax"):
-        process.start()
-    there.close()
-
-    def ask(steps: int | None) -> Any:
-        if steps is not None:
-            here.send(steps)
-        try:
-            answer = here.recv()
-        except EOFError:
-            process.join()
-            raise TrainingError(
-                f"the process that times `{timed.name}` ({side}) must run to the end, "
-                f"but ended with exit code {process.exitcode}"
-            ) from None
-        if isinstance(answer, Exception):
-            raise TrainingError(f"`{timed.name}` ({side}) failed: {answer}") from answer
-        return answer
-
-    try:
-        yield ask
-    finally:
-        here.close()
-        process.join(timeout=10)
-        if process.is_alive():  # in the middle of a round
-            process.terminate()
-
-
-@contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    """Set a variable for the processes started meanwhile."""
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sunhwan.errors import SunhwanError
 from sunhwan.reproduce.experiments import Experiment, find
 from sunhwan.reproduce.material import Material
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from numpy.typing import NDArray
 
 #: the numbers of words and of topics of the experiments on texts
@@ -52,27 +49,14 @@ TIMED = (
 )
 
 
-def serve(pipe: Connection, timed: Timed, side: str) -> None:
-    """Build and warm up a model, then answer each number of steps with seconds a step.
+def prepare(timed: Timed, side: str) -> tuple[Callable[[int], float], list[str]]:
+    """Build and warm up a model: a function from a number of steps to the seconds of each.
 
-    The first answer lists what `sunhwan.explain` says of the model (empty for ``"stock"``); an
-    exception is answered as itself. Ends when the parent closes its end of the pipe.
+    Returns
+    -------
+    tuple
+        That function, and what `sunhwan.explain` says of the model (nothing for ``"stock"``).
     """
-    # Ctrl-C goes to the whole group; the parent decides when this process ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        fit, explanations = _prepare(timed, side)
-        pipe.send(explanations)
-        while True:
-            pipe.send(fit(pipe.recv()))
-    except EOFError:
-        return
-    except (SunhwanError, RuntimeError, ValueError, MemoryError) as error:
-        pipe.send(error)
-
-
-def _prepare(timed: Timed, side: str) -> tuple[Any, list[str]]:
-    """The function that times a number of steps, and the explanations of the model."""
     import keras
 
     from sunhwan.reproduce.training import build

@@ -13,6 +13,8 @@ FIGURES = {
     "test_loss": "Test loss",
     "accuracy": "Accuracy",
     "share_right": "Share right",
+    "sequences_right": "Sequences right",
+    "symbols_right": "Symbols right",
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy",
     "val_share_right": "Validation share right",
@@ -33,7 +35,7 @@ def figure_text(key: str, value: float | None) -> str:
     """
     if value is None:
         return NOTHING
-    if key.endswith("share_right"):
+    if key.endswith("_right"):
         return f"{value:.1%}".replace("%", " %")
     if key.endswith("accuracy"):
         return f"{value:.4f}"
@@ -69,7 +71,7 @@ def published_text(key: str, published: Mapping[str, Any]) -> str:
     ('0.682', True)
     """
     value = published.get(key)
-    if value is None or key.endswith("share_right"):
+    if value is None or key.endswith("_right"):
         return figure_text(key, value)
     return f"{value:.4g}"
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.runs import canvas
@@ -23,6 +23,9 @@ Values = Sequence[float] | NDArray[np.float64]
 
 #: a loss that falls by more than this factor is drawn on a logarithmic scale
 _LOG_ABOVE = 30.0
+
+#: a line through so many values or fewer shows each of them
+_MARKED = 12
 
 #: inches that a letter of a class's name takes
 _LETTER = 0.08
@@ -42,6 +45,22 @@ class Reference:
 
     value: float
     label: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """What several seeds gave at the same places.
+
+    Parameters
+    ----------
+    values
+        ``float[N]`` for each seed.
+    dashed
+        Whether its line is thin and dashed, as what is only beside another one.
+    """
+
+    values: Sequence[Values]
+    dashed: bool = False
 
 
 def colour(index: int) -> str:
@@ -101,6 +120,57 @@ def curves(
         epochs = max(len(curve.training) for curve in series)
         axes.set_xlim(1 - 0.03 * epochs, epochs + 0.03 * epochs)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        return canvas.svg(figure, label)
+
+
+def bands(
+    groups: Sequence[Sequence[Band]],
+    places: Sequence[float],
+    *,
+    title: str,
+    label: str,
+    axis: str,
+    names: Sequence[str] = (),
+    edge: Reference | None = None,
+) -> str:
+    """Shares along an axis: a line at the mean of the seeds, in a band from the lowest to the best.
+
+    Parameters
+    ----------
+    groups
+        One colour each, in the order of `colour`.
+    places
+        ``float[N]``, where the values stand; a band of fewer values ends earlier.
+    axis
+        The words under the axis.
+    names
+        What stands under the places, in place of numbers.
+    edge
+        A place to be marked.
+    """
+    with canvas.style():
+        figure, axes = canvas.axes(4.4, 2.9, title)
+        for index, group in enumerate(groups):
+            tint = canvas.tint(index)
+            for band in group:
+                values = np.asarray(band.values, dtype=float)
+                x = np.asarray(places[: values.shape[1]], dtype=float)
+                axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=tint,
+                                  alpha=0.2, linewidth=0)  # fmt: skip
+                axes.plot(
+                    x, values.mean(axis=0), color=tint, linewidth=0.9 if band.dashed else 1.7,
+                    linestyle=(0, (3, 2)) if band.dashed else "-", markersize=4,
+                    marker="o" if len(x) <= _MARKED and not band.dashed else "", markeredgewidth=0,
+                )  # fmt: skip
+        if edge is not None:
+            axes.axvline(edge.value, color=canvas.REFERENCE, linewidth=1.1)
+            _reference_label(axes, edge)
+        axes.set_xlabel(axis)
+        axes.margins(x=0.03)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if names:
+            axes.set_xticks(places, names)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         return canvas.svg(figure, label)
 
 

@@ -1,7 +1,7 @@
 """One self-contained HTML page for a result: sentences, figures, tables, commands.
 
 The page needs no network and no script, follows the reader's light or dark setting, fits a phone
-and prints. Everything but the SVG of a `Figure` is escaped.
+and prints. Everything but the SVG of a `Figure` or `Strip` is escaped.
 """
 
 from __future__ import annotations
@@ -102,7 +102,31 @@ class Passage:
     spans: Sequence[tuple[str, float]]
 
 
-Block = Figure | Table | Code | Key | Links | Passage | str
+@dataclass(frozen=True)
+class Strip:
+    """Small pictures side by side, and a text below them.
+
+    Parameters
+    ----------
+    head
+        A line above.
+    tiles
+        ``(svg, name)`` each; the SVG is put into the page as it is.
+    spans
+        As of `Passage`.
+    """
+
+    head: str
+    tiles: Sequence[tuple[str, str]]
+    spans: Sequence[tuple[str, float]]
+
+    @property
+    def drawn(self) -> list[tuple[Markup, str]]:
+        """The tiles, the SVG marked as safe: it is drawn here."""
+        return [(Markup(svg), name) for svg, name in self.tiles]
+
+
+Block = Figure | Table | Code | Key | Links | Passage | Strip | str
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from sunhwan.runs import (
     figures,
+    results_captions,
     results_classes,
     results_comparison,
     results_data,
@@ -180,6 +181,7 @@ _PARTS: tuple[Callable[[Mapping[str, Any], Words], list[Section]], ...] = (
     results_writing.samples,
     results_writing.surprise,
     results_translations.translations,
+    results_captions.captions,
     results_translations.attention,
     results_data.section,
     _training,

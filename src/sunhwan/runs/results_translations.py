@@ -130,26 +130,48 @@ def attention_map(
         return canvas.svg(figure, label)
 
 
-def _passage(entry: Mapping[str, Any], words: Words) -> Passage:
-    is_exact = bool(entry.get("exact"))
+def head_of(entry: Mapping[str, Any], words: Words) -> str:
+    """Where a text came from, and how like its reference it is."""
     parts = [str(entry.get("place", ""))]
-    if is_exact:
+    if entry.get("exact"):
         parts.append(words("translations.exact"))
     elif "chrf" in entry:
         parts.append(words("translations.chrf", chrf=metric_text("chrf", entry["chrf"])))
+    return " · ".join(part for part in parts if part)
+
+
+def answer_spans(
+    entry: Mapping[str, Any], words: Words, before: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, float]]:
+    """The references and what was written, marked where it is one of them.
+
+    Parameters
+    ----------
+    before
+        Lines above these, each with its name.
+    """
     said = str(entry.get("hypothesis", ""))
     lines = [
-        (words("translations.source"), str(entry.get("source", "")), 0.0),
+        *((name, text, 0.0) for name, text in before),
         *(
             (words("translations.reference"), str(reference), 0.0)
             for reference in entry.get("references", [])
         ),
-        (words("translations.hypothesis"), said or words("translations.nothing"), _MARK * is_exact),
+        (
+            words("translations.hypothesis"),
+            said or words("translations.nothing"),
+            _MARK * bool(entry.get("exact")),
+        ),
     ]
     spans = []
     for name, text, strength in lines:
         spans += [(f"{name}: ", 0.0), *_shortened(text, strength), ("\n", 0.0)]
-    return Passage(" · ".join(part for part in parts if part), spans[:-1])
+    return spans[:-1]
+
+
+def _passage(entry: Mapping[str, Any], words: Words) -> Passage:
+    source = words("translations.source"), str(entry.get("source", ""))
+    return Passage(head_of(entry, words), answer_spans(entry, words, [source]))
 
 
 def _shortened(text: str, strength: float) -> list[tuple[str, float]]:

@@ -17,18 +17,20 @@ _FEWEST_BITS = 2.0
 
 
 def samples(results: Mapping[str, Any], words: Words) -> list[Section]:
-    """What the network writes from nothing, at several temperatures."""
+    """What the network writes at several temperatures: from nothing, or on from a prompt."""
     found = records(results, "samples")
     blocks: list[Block] = [
         Passage(
             words("writing.head", temperature=entry.get("temperature")),
-            [(str(entry.get("text", "")), 0.0)],
+            [(f"{entry.get('prompt', '')}{entry.get('text', '')}", 0.0)],
         )
         for entry in found
     ]
     if not blocks:
         return []
-    return [Section(words("section.writing"), [words("writing.read"), *blocks])]
+    prompt = str(found[0].get("prompt", "")).strip()
+    read = words("writing.read_on", prompt=f"“{prompt}”") if prompt else words("writing.read")
+    return [Section(words("section.writing"), [read, *blocks])]
 
 
 def surprise(results: Mapping[str, Any], words: Words) -> list[Section]:

@@ -98,7 +98,8 @@ def baselines_for(
     train, test
         The parts that the network has; answers in `test` are not looked at.
     encoded_train, encoded_test
-        ``float32[T, D]`` of each example; for sounds needed, for numbers instead of the inputs.
+        ``float32[T, D]`` of each example; for sounds and clips needed, for numbers instead of the
+        inputs.
     seed
         Of the feed-forward net, and of the rows that are drawn from a very large training part;
         `Baseline.detail` says how many.
@@ -189,9 +190,9 @@ def _inputs(part: Examples, encoded: Sequences | None) -> Sequence[Any]:
     """What the baselines read: texts, tokens or checked ``float64[T, D]``."""
     if part.kind in _WORDS:
         return part.inputs
-    if encoded is None and part.kind == "sound":
+    if encoded is None and part.kind in ("sound", "clip"):
         raise UsageError(
-            "baselines for sounds need their features, received none",
+            f"baselines for {part.kind}s need their features, received none",
             hint="pass `encoded_train` and `encoded_test`",
         )
     sequences = part.inputs if encoded is None else encoded

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from sunhwan.data.examples import Kind
 from sunhwan.errors import DataError, UsageError
+from sunhwan.tasks.caption_config import CaptionConfig
 from sunhwan.tasks.forecast_config import ForecastConfig
 from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.options import ALIASES as ALIASES
@@ -19,7 +20,7 @@ from sunhwan.tasks.translate_config import TranslateConfig
 
 Task = Literal["classify", "regress", "tag"]
 #: all that a run can be told to learn
-TASKS = (*get_args(Task), "forecast", "generate", "translate")
+TASKS = (*get_args(Task), "forecast", "generate", "translate", "caption")
 PoolingMode = Literal["last", "mean", "max", "attention"]
 Tokens = Literal["auto", "words", "characters", "bpe", "unigram", "jamo", "morphemes"]
 #: bytes of a file of options
@@ -38,7 +39,9 @@ class Config(Options):
     task: Task
 
     bidirectional: bool | None = Field(None, description="read in both directions")
-    embedding: int | None = Field(None, ge=1, le=4096, description="width of an id's vector")
+    embedding: int | None = Field(
+        None, ge=1, le=4096, description="width of an id's vector, or of a frame's"
+    )
     token_dropout: float | None = Field(
         None, ge=0, lt=1, description="share of ids that are hidden while training"
     )
@@ -64,19 +67,24 @@ class Config(Options):
 
 #: all options of all tasks, by name
 OPTIONS = {
+    **CaptionConfig.model_fields,
     **TranslateConfig.model_fields,
     **GenerateConfig.model_fields,
     **ForecastConfig.model_fields,
     **Config.model_fields,
 }
 #: the options of tasks that have other ones
-_OTHERS: dict[Any, type[ForecastConfig] | type[GenerateConfig] | type[TranslateConfig]] = {
+_OTHERS: dict[
+    Any,
+    type[ForecastConfig] | type[GenerateConfig] | type[TranslateConfig] | type[CaptionConfig],
+] = {
     "forecast": ForecastConfig,
     "generate": GenerateConfig,
     "translate": TranslateConfig,
+    "caption": CaptionConfig,
 }
 #: the options of any task
-RunConfig = Config | ForecastConfig | GenerateConfig | TranslateConfig
+RunConfig = Config | ForecastConfig | GenerateConfig | TranslateConfig | CaptionConfig
 
 #: chosen on validation data of the sets in `examples/`; see docs/workbench.md
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -91,6 +99,8 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
                 "schedule": "cosine", "epochs": 60, "patience": 20, "batch_size": 32},
     "sound": {"num_layers": 2, "pooling": "attention", "learning_rate": 2e-3, "schedule": "cosine",
               "epochs": 30, "patience": 10, "batch_size": 32},
+    "clip": {"pooling": "mean", "dropout": 0.1, "learning_rate": 5e-3, "schedule": "cosine",
+             "epochs": 20, "patience": 8, "batch_size": 16},
 }  # fmt: skip
 
 

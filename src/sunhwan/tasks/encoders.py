@@ -31,6 +31,10 @@ def _new_encoder(config: Config, examples: Examples) -> Any:
         from sunhwan.data.sounds import LogMel
 
         return LogMel()
+    if examples.kind == "clip":
+        from sunhwan.data.clips import Frames
+
+        return Frames(max_length=_most_steps(config))
     from sunhwan.data.sequences import Numbers
 
     return Numbers(max_length=_most_steps(config))
@@ -65,6 +69,7 @@ def encoder_from_config(config: dict[str, Any], kind: Kind) -> Any:
         It names no encoder of that kind, or is not as that encoder writes it.
     """
     from sunhwan.data.affixes import Affixes
+    from sunhwan.data.clips import Frames
     from sunhwan.data.sequences import Numbers
     from sunhwan.data.sounds import LogMel
     from sunhwan.data.tokens import TEXT_ENCODERS, text_encoder_from_config
@@ -72,7 +77,8 @@ def encoder_from_config(config: dict[str, Any], kind: Kind) -> Any:
     name = config.get("name")
     if kind == "text" and isinstance(name, str) and name in TEXT_ENCODERS:
         return text_encoder_from_config(config)
-    for one, encoder in (("tokens", Affixes), ("numbers", Numbers), ("sound", LogMel)):
-        if (kind, name) == (one, encoder.name):
-            return encoder.from_config(config)
+    others: dict[Kind, Any]
+    others = {"tokens": Affixes, "numbers": Numbers, "sound": LogMel, "clip": Frames}
+    if kind in others and name == others[kind].name:
+        return others[kind].from_config(config)
     raise DataError(f"there is no encoder of {kind} called {str(name)[:50]!r}")

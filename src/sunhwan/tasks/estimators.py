@@ -15,7 +15,8 @@ from sunhwan.data.examples import Examples
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress, choose
-from sunhwan.tasks import judging, pieces, running
+from sunhwan.tasks import judging, pieces, run_records, running
+from sunhwan.tasks.captioner import Captioner
 from sunhwan.tasks.config import Config, Task, make_config
 from sunhwan.tasks.forecaster import Forecaster
 from sunhwan.tasks.inputs import LABELS, read_examples, read_inputs
@@ -23,6 +24,7 @@ from sunhwan.tasks.learner import Learner
 from sunhwan.tasks.options import checked_names
 from sunhwan.tasks.splits import hold_out
 from sunhwan.tasks.text_generator import TextGenerator
+from sunhwan.tasks.translator import Translator
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
@@ -307,7 +309,9 @@ class Tagger(_Estimator):
         return self.evaluate(X, y)["accuracy" if self._fitted().classes else "r2"]
 
 
-def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster | TextGenerator:
+def load(
+    path: Path | str,
+) -> Classifier | Regressor | Tagger | Forecaster | TextGenerator | Translator | Captioner:
     """The estimator in a folder that `save`, or ``sunhwan train``, left.
 
     Raises
@@ -322,6 +326,10 @@ def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster | Tex
         return Forecaster.load(path)
     if run.task == "generate":
         return TextGenerator.load(path)
+    if run.task == "translate":
+        return Translator.load(path)
+    if run.task == "caption":
+        return Captioner.load(path)
     kinds: dict[str, Any] = {kind._task: kind for kind in (Classifier, Regressor, Tagger)}
     if run.task not in kinds:
         raise UsageError(f"{path} is a run of `{run.task}`, which has no estimator")
@@ -332,10 +340,8 @@ def load(path: Path | str) -> Classifier | Regressor | Tagger | Forecaster | Tex
     estimator.set_params(
         **{name: getattr(learner.config, name) for name in estimator.get_params(deep=False)}
     )
-    history, labels = run.read("history.json"), run.read("config.json").get("labels", "str")
-    figures, best_epoch = history.get("figures"), history.get("best_epoch")
-    if not isinstance(figures, dict) or type(best_epoch) is not int:
-        raise DataError(f"{path}: history.json is not as it was written")
+    labels = run.read("config.json").get("labels", "str")
+    figures, best_epoch = run_records.history_of(path)
     try:
         estimator._adopt(learner, labels, figures, best_epoch)
     except (KeyError, TypeError, ValueError) as error:

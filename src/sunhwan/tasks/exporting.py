@@ -106,6 +106,11 @@ def export(source: Any, path: Path | str, format: str | None = None) -> Path:
 
         require_onnx()
     learner = _learner(source)
+    if learner.kind == "clip":
+        raise UsageError(
+            "a network that reads clips cannot be exported yet",
+            hint="`sunhwan predict RUN DATA` answers with it",
+        )
     model = _answering(learner)
     given = _example(model, learner)
     answer = np.asarray(model.predict(given, verbose=0))
@@ -171,7 +176,7 @@ def _format(path: Path, format: str | None) -> Format:
 def _learner(source: Any) -> Any:
     if isinstance(source, str | Path):
         task = RunFolder.open(source).task
-        if task in ("generate", "translate"):
+        if task in ("generate", "translate", "caption"):
             raise UsageError(
                 f"{source}: a run of `{task}` cannot be exported yet",
                 hint=f"`sunhwan {task} {source}` writes with it",

@@ -14,9 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from sunhwan.data.examples import Rejected
 from sunhwan.data.series import read_series
 from sunhwan.errors import DataError
-from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress, choose
-from sunhwan.tasks import forecast_run, forecast_sources
+from sunhwan.tasks import forecast_run, forecast_sources, run_records
 from sunhwan.tasks.forecast_config import ForecastConfig
 from sunhwan.tasks.forecast_learner import ForecastLearner
 from sunhwan.tasks.forecasting_preparation import fill_gaps, split_before
@@ -219,10 +218,7 @@ class Forecaster(BaseEstimator):  # type: ignore[misc]
         forecaster.set_params(
             **{name: getattr(learner.config, name) for name in forecaster.get_params(deep=False)}
         )
-        history = RunFolder.open(path).read("history.json")
-        figures, best_epoch = history.get("figures"), history.get("best_epoch")
-        if not isinstance(figures, dict) or type(best_epoch) is not int:
-            raise DataError(f"{path}: history.json is not as it was written")
+        figures, best_epoch = run_records.history_of(path)
         reader = forecast_sources.reader_of(path)
         forecaster._adopt(learner, reader, figures, best_epoch, learner.encoder.notes)
         return forecaster

@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 _BLOCKS, _BLOCK_TOKENS = 200, 20
 #: tokens of each text that is written, and how bold each is
 _SAMPLE_TOKENS, _TEMPERATURES = 600, (0.5, 0.8, 1.0)
+#: letters of what they go on from, where not from nothing
+_OPENING = 60
 #: tokens of the test part that are shown with how much each surprised
 _SHOWN = 500
 
@@ -91,16 +93,33 @@ def _blocks(losses: Floats) -> Scores:
     return Scores("error", points, np.array([float(len(part)) for part in parts]))
 
 
-def samples(learner: LanguageLearner, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """What the network writes from nothing, the timid first: ``temperature`` and ``text``."""
+def opening(text: str) -> str:
+    r"""The first line of a text, or of a long one some words, for the network to go on from.
+
+    Examples
+    --------
+    >>> opening("\n  FIRST:\nSpeak."), opening("So it goes on and on. " * 9)[-12:]
+    ('FIRST:\n', 'n and on. So')
+    """
+    start = text.lstrip()
+    line, ends, _ = start.partition("\n")
+    if len(line) <= _OPENING:
+        return line + ends
+    return line[:_OPENING].rpartition(" ")[0] or line[:_OPENING]
+
+
+def samples(
+    learner: LanguageLearner, say: Callable[[str], None], prompt: str = ""
+) -> list[dict[str, Any]]:
+    """What the network writes, the timid first: ``temperature``, ``prompt`` and ``text``."""
     writer, found = Writer(learner), []
     for temperature in _TEMPERATURES:
         say(f"writing at temperature {temperature}")
         options = SamplingOptions(temperature=temperature)
         text = "".join(
-            writer.write(length=_SAMPLE_TOKENS, options=options, seed=learner.config.seed)
+            writer.write(prompt, length=_SAMPLE_TOKENS, options=options, seed=learner.config.seed)
         )
-        found.append({"temperature": temperature, "text": text})
+        found.append({"temperature": temperature, "prompt": prompt, "text": text})
     return found
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from sunhwan.errors import UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
-from sunhwan.runs.weights import model_arrays, save_weights
 from sunhwan.tasks import generate_judging, run_records
 from sunhwan.tasks.baselines_language import baselines
 from sunhwan.tasks.generate_config import GenerateConfig
@@ -71,12 +70,21 @@ def start(
     RunFolder.check_free(out, overwrite=overwrite)  # before data are read for nothing
     material = read_material(config, data, say)
     learner = LanguageLearner(config)
-    for line in learner.prepare(material.training):
-        material.notes.append(line)
+    notes = learner.prepare(material.training)
+    material.notes += notes
+    for line in notes:
         say(line)
     source, given = material.source, config.given()
     run = run_records.begin(
-        learner, given, data, source.reader, source.files, out, overwrite=overwrite, lang=lang
+        learner,
+        given,
+        data,
+        source.reader,
+        source.files,
+        out,
+        overwrite=overwrite,
+        lang=lang,
+        notes=notes,
     )
     _finish(run, learner, material, given, data, progress, say)
     return run
@@ -98,6 +106,7 @@ def resume(
     config = run_records.options_of(run, GenerateConfig)
     data, _ = run_records.data_of(run)
     material = read_material(config, data, say)
+    material.notes += run_records.notes_of(run)
     if run.has("environment.json"):  # the last to be written before training
         run_records.check_files(run, material.source.files)
         learner = _learner_of(run)
@@ -129,30 +138,6 @@ def load(path: Path | str) -> LanguageLearner:
     learner = _learner_of(run, run.size("weights.safetensors"))
     run_records.put_weights(run, learner.model)
     return learner
-
-
-def save(
-    learner: LanguageLearner,
-    path: Path | str,
-    history: Mapping[str, Any],
-    *,
-    overwrite: bool = False,
-) -> RunFolder:
-    """Leave a trained language model in a folder, without data or report.
-
-    Parameters
-    ----------
-    history
-        As of ``history.json``: ``figures`` by epoch and ``best_epoch``.
-    """
-    run = RunFolder.create(path, learner.task, overwrite=overwrite)
-    options = learner.config.model_dump(mode="json")
-    run.write("config.json", {"options": options, "data": None})
-    run_records.write_learner(run, learner, [])
-    run.write("history.json", history)
-    save_weights(run.place("weights.safetensors"), model_arrays(learner.model))
-    run.finish()
-    return run
 
 
 def evaluate(path: Path | str, data: Sequence[Path | str]) -> dict[str, Any]:
@@ -245,7 +230,10 @@ def _finish(
         **generate_judging.figures(losses, characters, seed),
         "baselines": generate_judging.compare(losses, simple, characters, seed),
         "surprise": generate_judging.surprise(learner, ids[2], losses),
-        "samples": generate_judging.samples(learner, say),
+        # pieces of a text begin anywhere, so how one begins was not learnt
+        "samples": generate_judging.samples(
+            learner, say, "" if closed else generate_judging.opening(material.test[0])
+        ),
     }
     run.write("results.json", results)
     run_records.report(run, run_records.data_of(run)[1])

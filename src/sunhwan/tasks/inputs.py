@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sunhwan.data.clips import array_clip, check_frames, is_clip_name, load_clip
 from sunhwan.data.examples import Examples, Kind
 from sunhwan.data.values import shortened
 from sunhwan.errors import DataError, ShapeError, UsageError
@@ -31,9 +32,10 @@ def read_inputs(X: Any, task: Task) -> Examples:
     ----------
     X
         One sequence each: texts; lists of tokens; numbers ``float[N, T, D]``, ``float[N, T]`` (one
-        feature) or a list of ``float[T, D]`` or ``float[T]``; paths of sound files. A list, a
-        tuple, an array or a column of a pandas or polars frame; or a frame of numbers alone, whose
-        rows are sequences of one feature.
+        feature) or a list of ``float[T, D]`` or ``float[T]``; paths of sound files; clips, as
+        ``uint8[T, H, W]`` or ``uint8[T, H, W, C]`` or as paths of files, or of folders of numbered
+        images. A list, a tuple, an array or a column of a pandas or polars frame; or a frame of
+        numbers alone, whose rows are sequences of one feature.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def read_inputs(X: Any, task: Task) -> Examples:
     is_token_list = isinstance(first, list | tuple | np.ndarray) and _is_text(first)
     if isinstance(first, str):
         kind, read = _of_text(task)
+    elif _is_clip(first):
+        kind, read = "clip", _clip
     elif isinstance(first, Path) or type(first).__name__ == "Sound":
         kind, read = "sound", _sound
     elif is_token_list:
@@ -61,6 +65,9 @@ def read_inputs(X: Any, task: Task) -> Examples:
     inputs = [read(value, f"row {row} of `X`") for row, value in enumerate(rows)]
     if kind == "numbers":
         _check_widths(inputs)
+    if kind == "clip":
+        for row, frames in enumerate(inputs):
+            check_frames(frames, inputs[0].shape[1:], f"row {row} of `X`: ")
     return Examples(kind, inputs, None, [f"row {row}" for row in range(len(rows))])
 
 
@@ -222,6 +229,24 @@ def _sound(value: Any, where: str) -> Any:
     if not isinstance(value, Sound):
         raise DataError(f"{where} must be the path of a sound, received {shortened(value)}")
     return value
+
+
+def _is_clip(value: Any) -> bool:
+    if isinstance(value, Path):
+        return value.is_dir() or is_clip_name(value.name)
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim in (3, 4)
+
+
+def _clip(value: Any, where: str) -> NDArray[np.uint8]:
+    """``uint8[T, H, W, 3]``."""
+    if not _is_clip(value):
+        raise DataError(
+            f"{where} must be a clip, a path or uint8[T, H, W, C], received {shortened(value)}"
+        )
+    try:
+        return load_clip(value) if isinstance(value, Path) else array_clip(value)
+    except DataError as error:
+        raise DataError(f"{where}: {error.message}", hint=error.hint) from error
 
 
 def _numbers(value: Any, where: str) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.data.examples import Examples
-from sunhwan.data.spool import lengths
+from sunhwan.data.spool import Spool, lengths
 from sunhwan.tasks import metrics, pairing
 from sunhwan.tasks.learner import Learner, Say
 
@@ -82,13 +82,13 @@ def judge_baselines(
     """
     from sunhwan.tasks.baselines import baselines_for
 
-    is_numeric = training.kind in ("numbers", "sound")
+    encoded_train, encoded_test = (_readable(training.kind, part) for part in encoded)
     found = baselines_for(
         learner.task,
         training,
         test,
-        encoded_train=encoded[0] if is_numeric else None,
-        encoded_test=encoded[1] if is_numeric else None,
+        encoded_train=encoded_train,
+        encoded_test=encoded_test,
         seed=learner.config.seed,
         on_start=lambda name: say(f"baseline: {name}"),
     )
@@ -111,6 +111,15 @@ def judge_baselines(
             }
         )
     return rows
+
+
+def _readable(kind: str, encoded: Sequence[NDArray[Any]]) -> Sequence[NDArray[Any]] | None:
+    """What the baselines read of encoded examples; None where they read the inputs instead."""
+    if kind == "clip":
+        from sunhwan.data.clips import thumbnails
+
+        return Spool(map(thumbnails, encoded)).items()
+    return encoded if kind in ("numbers", "sound") else None
 
 
 def _judge_baseline(

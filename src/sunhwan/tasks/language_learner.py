@@ -18,6 +18,7 @@ from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.language_batches import StreamBatches, joined
 from sunhwan.tasks.language_network import LanguageNetwork, NetworkStepper
 from sunhwan.tasks.options import drawn_from
+from sunhwan.tasks.stepping import Latest
 from sunhwan.tasks.training import History, train
 
 
@@ -51,6 +52,7 @@ class LanguageLearner:
         self.network: LanguageNetwork | None = None
         self.model: Any = None
         self._learning: Any = None
+        self._latest: Latest[NetworkStepper] = Latest()
 
     @property
     def end(self) -> int:
@@ -157,7 +159,7 @@ class LanguageLearner:
 
     def stepper(self) -> NetworkStepper:
         """The network a step at a time, to write with."""
-        return NetworkStepper(self.model)
+        return self._latest.of(self.model.variables, lambda: NetworkStepper(self.model))
 
     def to_json(self) -> dict[str, Any]:
         """All but weights and encoder, as plain values."""

@@ -17,11 +17,13 @@ class Network(BaseModel):
     ----------
     inputs
         ``ids`` for int32[B, T]; ``columns`` for several ids a step, int32[B, T, K], with a mask;
-        ``numbers`` for float32[B, T, D] with a mask.
+        ``numbers`` for float32[B, T, D] with a mask; ``frames`` for uint8[B, T, H, W, C] with one.
     vocabulary
         Of ids, or of each column of ids.
     features
-        D; 0 for ids.
+        D; 0 for ids and frames.
+    frame
+        H, W, C of frames.
     outputs
         Classes, or 1 for a number.
     per_step
@@ -30,9 +32,10 @@ class Network(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    inputs: Literal["ids", "columns", "numbers"]
+    inputs: Literal["ids", "columns", "numbers", "frames"]
     vocabulary: tuple[int, ...] = ()
     features: int = Field(0, ge=0, le=100_000)
+    frame: tuple[int, ...] = ()
     outputs: int = Field(ge=1, le=1_000_000)
     per_step: bool
     cell: Cell
@@ -48,13 +51,15 @@ class Network(BaseModel):
     @classmethod
     def of(cls, config: Config, encoder: Any, outputs: int, per_step: bool) -> Network:
         """The network of a settled configuration, for what an encoder gives."""
-        columns = getattr(encoder, "columns", ())
+        columns, frame = getattr(encoder, "columns", ()), getattr(encoder, "frame", ())
         kind = "columns" if columns else "ids" if encoder.vocabulary else "numbers"
+        kind = "frames" if frame else kind
         return cls.from_json(
             {
                 "inputs": kind,
                 "vocabulary": columns or ((encoder.vocabulary,) if encoder.vocabulary else ()),
                 "features": 0 if kind != "numbers" else encoder.features,
+                "frame": frame,
                 "outputs": outputs,
                 "per_step": per_step,
                 **{name: getattr(config, name) for name in _FROM_CONFIG},
@@ -124,6 +129,11 @@ class Network(BaseModel):
             )
             return ids, table(self._dropped(ids)), keras.ops.not_equal(ids, 0)
         mask = keras.Input((None,), dtype="bool", name="mask")
+        if self.inputs == "frames":
+            from sunhwan.layers.images import FrameEncoder
+
+            frames = keras.Input((None, *self.frame), dtype="uint8", name="frames")
+            return (frames, mask), FrameEncoder(self.embedding, name="seen")(frames), mask
         if self.inputs == "numbers":
             x = keras.Input((None, self.features), name="numbers")
             return (x, mask), x, mask

@@ -61,6 +61,7 @@ def begin(
     *,
     overwrite: bool,
     lang: str,
+    notes: Sequence[str] = (),
 ) -> RunFolder:
     """A new run with all that its training needs.
 
@@ -74,13 +75,71 @@ def begin(
         How its data was read.
     files
         Name and SHA-256 of each.
+    notes
+        What was told when the learner was prepared, for `notes_of`.
     """
     run = RunFolder.create(out, learner.task, overwrite=overwrite)
     options = learner.config.model_dump(mode="json")
-    kept = kept_data(data, reader, lang)
+    kept = {**kept_data(data, reader, lang), "notes": list(notes)}
     run.write("config.json", {"options": options, "given": given, "data": kept})
     write_learner(run, learner, files)
     return run
+
+
+def notes_of(run: RunFolder) -> list[str]:
+    """What was told when the learner of a run was prepared; a run that goes on does not do so."""
+    kept: Any = run.read("config.json").get("data")
+    notes = kept.get("notes", []) if isinstance(kept, dict) else []
+    if not isinstance(notes, list) or not all(isinstance(line, str) for line in notes):
+        raise DataError(f"{run.path / 'config.json'}: `notes` must be a list of lines")
+    return notes
+
+
+def keep(
+    learner: Any,
+    path: Path | str,
+    history: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
+    **more: Any,
+) -> RunFolder:
+    """Leave a trained learner in a folder, without data or report.
+
+    Parameters
+    ----------
+    history
+        As of ``history.json``: ``figures`` by epoch and ``best_epoch``.
+    more
+        For ``config.json``.
+
+    Raises
+    ------
+    UsageError
+        The folder holds a run, and `overwrite` is False, or something else.
+    """
+    run = RunFolder.create(path, learner.task, overwrite=overwrite)
+    options = learner.config.model_dump(mode="json")
+    run.write("config.json", {"options": options, "data": None, **more})
+    write_learner(run, learner, [])
+    run.write("history.json", history)
+    save_weights(run.place("weights.safetensors"), model_arrays(learner.model))
+    run.finish()
+    return run
+
+
+def history_of(path: Path | str) -> tuple[dict[str, list[float]], int]:
+    """By name a figure for each epoch, and the best epoch, from 1.
+
+    Raises
+    ------
+    DataError
+        ``history.json`` is not as it was written.
+    """
+    history = RunFolder.open(path).read("history.json")
+    figures, best_epoch = history.get("figures"), history.get("best_epoch")
+    if not isinstance(figures, dict) or type(best_epoch) is not int:
+        raise DataError(f"{path}: history.json is not as it was written")
+    return figures, best_epoch
 
 
 def open_unfinished(path: Path | str) -> RunFolder:

@@ -15,8 +15,8 @@ from sunhwan.data.spool import lengths
 from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.folder import RunFolder
 from sunhwan.runs.progress import Progress
-from sunhwan.runs.weights import model_arrays, save_weights
 from sunhwan.tasks import (
+    caption_run,
     forecast_run,
     generate_run,
     judging,
@@ -42,6 +42,7 @@ _OTHERS: dict[str, Any] = {
     "forecast": forecast_run,
     "generate": generate_run,
     "translate": translate_run,
+    "caption": caption_run,
 }
 #: labels of a note that are named
 _RARE_NAMED = 10
@@ -166,14 +167,7 @@ def save(
     labels
         What the labels are outside of the run; see `sunhwan.tasks.inputs.LABELS`.
     """
-    run = RunFolder.create(path, learner.task, overwrite=overwrite)
-    options = learner.config.model_dump(mode="json")
-    run.write("config.json", {"options": options, "data": None, "labels": labels})
-    run_records.write_learner(run, learner, [])
-    run.write("history.json", history)
-    save_weights(run.place("weights.safetensors"), model_arrays(learner.model))
-    run.finish()
-    return run
+    return run_records.keep(learner, path, history, overwrite=overwrite, labels=labels)
 
 
 def evaluate(path: Path | str, data: Sequence[Path | str]) -> dict[str, Any]:

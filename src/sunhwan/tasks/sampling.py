@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 import time
@@ -30,6 +31,8 @@ from sunhwan.tasks.stepping import (
 _TEMPERATURES = (1e-6, 1e6)
 #: what a row without an end compares with; no id is negative
 _NEVER = -1
+#: ids of a row, which steps are counted in 32 bits for
+_MOST = 10**9
 
 
 @dataclass(frozen=True)
@@ -220,13 +223,11 @@ class Sampler:
             raise UsageError(f"`seed` must be from 0 to {2**31 - 1}, received {seed}")
         check_count("chunk", chunk)
         self._stepper = stepper
-        self._options = options or SamplingOptions()
         self._forbidden = tuple(forbidden)
         self._end = _NEVER if end is None else end
-        self._size = chunk
+        self._loop = _loop(stepper, options or SamplingOptions(), self._forbidden, self._end, chunk)
         # named, so that nobody's setting of JAX's generator changes what a seed gives
         self._key = jax.random.key(seed, impl="threefry2x32")
-        self._compiled: dict[Any, Callable[..., Any]] = {}
         self._tokens = 0
         self._seconds = 0.0
 
@@ -262,6 +263,8 @@ class Sampler:
 
     def _check(self, state: State, logits: jax.Array, length: int) -> None:
         check_count("length", length)
+        if length > _MOST:
+            raise UsageError(f"`length` must be at most {_MOST:,}, received {length}")
         size = vocabulary_of(self._stepper, state, len(logits))
         if logits.shape[1:] != (size,):
             raise ShapeError(
@@ -274,7 +277,7 @@ class Sampler:
     def _chunks(self, state: State, logits: jax.Array, length: int) -> Iterator[NDArray[np.int32]]:
         ended = jnp.zeros(len(logits), jnp.bool_)
         before = np.asarray(ended)
-        last, ended, sound = self._run(self._draw, logits, ended, np.uint32(0))
+        last, ended, sound = self._run(self._loop.draw, logits, ended, np.uint32(0))
         ids, sound, written = last[None], sound[None], 0
         while True:
             _require_finite(np.asarray(sound)[: length - written], written)
@@ -288,38 +291,69 @@ class Sampler:
             if written >= length or before.all():
                 return
             state, last, ended, ids, sound = self._run(
-                self._chunk, state, last, ended, np.uint32(written)
+                self._loop.chunk, state, last, ended, np.uint32(written)
             )
 
     def _run(self, function: Callable[..., Any], *given: Any) -> Any:
         """Call what is compiled for these shapes, and count the time of the call alone."""
+        compiled = self._loop.compiled(function, self._key, *given)
+        begin = time.perf_counter()
+        result = jax.block_until_ready(compiled(self._key, *given))
+        self._seconds += time.perf_counter() - begin
+        return result
+
+
+class _Loop:
+    """What samplers of one network and the same options share, so that it is compiled once."""
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        options: SamplingOptions,
+        forbidden: tuple[int, ...],
+        end: int,
+        size: int,
+    ) -> None:
+        self._stepper, self._options = stepper, options
+        self._forbidden, self._end, self._size = forbidden, end, size
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    def compiled(self, function: Callable[..., Any], *given: Any) -> Callable[..., Any]:
+        """A method of this, compiled for arguments of such shapes."""
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(given))
         key = (function.__name__, jax.tree.structure(given), shapes)
         if key not in self._compiled:
             self._compiled[key] = jax.jit(function).lower(*given).compile()
-        begin = time.perf_counter()
-        result = jax.block_until_ready(self._compiled[key](*given))
-        self._seconds += time.perf_counter() - begin
-        return result
+        return self._compiled[key]
 
-    def _draw(self, logits: Any, ended: Any, number: Any) -> tuple[Any, Any, Any]:
+    def draw(self, key: jax.Array, logits: Any, ended: Any, number: Any) -> tuple[Any, Any, Any]:
         """Ids of one step, which rows have ended with it, and which had logits to draw from."""
-        key = jax.random.fold_in(self._key, number)
+        key = jax.random.fold_in(key, number)
         ids = choose(logits, key, self._options, self._forbidden)
         sound = ended | jnp.isfinite(jnp.max(logits, axis=-1))
         ids = jnp.where(ended, jnp.int32(self._end), ids)
         return ids, ended | (ids == self._end), sound
 
-    def _chunk(self, state: State, last: Any, ended: Any, first: Any) -> tuple[Any, ...]:
+    def chunk(self, key: jax.Array, state: State, last: Any, ended: Any, first: Any) -> Any:
+        """States, last ids and ends after some steps; and the ids of these, and which are sound."""
+
         def body(carried: Any, number: Any) -> Any:
             state, last, ended = carried
             state, logits = advance(self._stepper, state, last)
-            last, ended, sound = self._draw(logits, ended, number)
+            last, ended, sound = self.draw(key, logits, ended, number)
             return (state, last, ended), (last, sound)
 
         steps = first + jnp.arange(self._size, dtype=jnp.uint32)
         carried, (ids, sound) = jax.lax.scan(body, (state, last, ended), steps)
         return *carried, ids, sound
+
+
+# kept for few, because what is compiled holds the weights
+@functools.lru_cache(maxsize=4)
+def _loop(
+    stepper: Stepper, options: SamplingOptions, forbidden: tuple[int, ...], end: int, size: int
+) -> _Loop:
+    return _Loop(stepper, options, forbidden, end, size)
 
 
 def _require_finite(sound: NDArray[np.bool_], written: int) -> None:

@@ -142,7 +142,7 @@ def read_in_chunks(
     if columns.layout == "long":
         yield _sequences(list(rows), columns, task)
     else:
-        yield from _in_chunks(rows, columns, task)
+        yield from _in_chunks(rows, columns, task, rows.folders)
     if rows.rejected:
         yield Chunk(Examples("text", [], None, [], rejected=list(rows.rejected)))
 
@@ -194,12 +194,17 @@ def _columns(reader: Mapping[str, Any], labelled: bool) -> column_guess.Columns:
     return columns if labelled else columns.without_answers()
 
 
-def _in_chunks(rows: Iterable[Row], columns: column_guess.Columns, task: Task) -> Iterator[Chunk]:
+def _in_chunks(
+    rows: Iterable[Row],
+    columns: column_guess.Columns,
+    task: Task,
+    folders: Mapping[str, Path] | None = None,
+) -> Iterator[Chunk]:
     from sunhwan.data.table_examples import to_examples
 
     remaining = iter(rows)
     while chunk := list(islice(remaining, _CHUNK)):
-        examples = to_examples(chunk, columns, task, checked=False)
+        examples = to_examples(chunk, columns, task, checked=False, folders=folders)
         yield Chunk(examples, table=[(row.place, row.fields) for row in chunk])
 
 
@@ -249,7 +254,19 @@ def _from_tables(task: Task, files: list[Path], named: dict[str, Any]) -> Source
     examples = to_examples(rows, columns, task)
     notes = [*rows.notes, *_lines(columns.describe)]
     reader = {"kind": "table", "columns": columns.config()}
-    return Source(examples, reader, columns.used(), notes, checksums(files))
+    found = checksums(files)
+    if examples.kind == "clip":
+        found.append(_checksum_of_clips(examples, columns.features[0]))
+    return Source(examples, reader, columns.used(), notes, found)
+
+
+def _checksum_of_clips(examples: Examples, column: str) -> dict[str, str]:
+    """One checksum over the frames of all clips, whose files are too many to name each."""
+    digest = hashlib.sha256()
+    for frames in examples.inputs:
+        digest.update(f"{frames.shape}".encode())
+        digest.update(frames.tobytes())
+    return {"name": column, "sha256": digest.hexdigest()}
 
 
 def _from_folder(task: Task, files: list[Path], named: dict[str, Any]) -> Source:

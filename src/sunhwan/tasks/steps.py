@@ -166,6 +166,8 @@ def variables(model: Any) -> tuple[list[Any], list[Any]]:
     )
 
 
+# kept for one model, so that who trains it again from other weights compiles each shape once
+@functools.lru_cache(maxsize=1)
 def training_step(
     model: Any, optimizer: Any, scores: Scores, batch_weight: float
 ) -> Callable[[Arrays, Any, tuple[Any, ...]], tuple[Arrays, Any]]:

@@ -8,6 +8,7 @@ figures, and a batch is one of seed, epoch and place; so there is nothing else t
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections import deque
@@ -128,7 +129,7 @@ def train(
         Ctrl-C was pressed: the batch that was running is done and the state written. The model
         has the best weights so far, or its initial ones if no epoch was done.
     """
-    scores = Scores(loss, metrics)
+    scores = _scores(loss, *metrics)
     pace = Pace(_learning_rate(model, optimizer), epochs, patience, monitor, mode, schedule)
     _check(pace, scores, batches, validation)
     keeper = Keeper(state, _settings(pace, batches, fingerprint), save_every)
@@ -283,6 +284,12 @@ class _Run:
             ):
                 for variable, value in zip(own, best, strict=True):
                     variable.assign(value)
+
+
+# the same for the same loss and metrics, as what is compiled with them is kept
+@functools.lru_cache(maxsize=1)
+def _scores(loss: Any, *metrics: Any) -> Scores:
+    return Scores(loss, metrics)
 
 
 def _learning_rate(model: Any, optimizer: Any) -> float:

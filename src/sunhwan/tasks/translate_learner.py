@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sunhwan.data.examples import Rejected
+from sunhwan.data.spool import lengths
 from sunhwan.data.tokens import PADDING, UNKNOWN
-from sunhwan.data.written import guess_written, written_encoder, written_encoder_from_config
-from sunhwan.errors import DataError, UsageError
-from sunhwan.runs.progress import Progress
-from sunhwan.tasks.beam import beam_search
-from sunhwan.tasks.options import drawn_from
-from sunhwan.tasks.training import History, train
+from sunhwan.data.written import (
+    guess_read,
+    guess_written,
+    tokens_of,
+    written_encoder,
+    written_encoder_from_config,
+)
+from sunhwan.errors import DataError
+from sunhwan.tasks.beam import Hypothesis
+from sunhwan.tasks.pairs_learner import PairsLearner
 from sunhwan.tasks.translate_batches import PairBatches
 from sunhwan.tasks.translate_config import TranslateConfig
-from sunhwan.tasks.translate_network import TranslateNetwork, Translator
-from sunhwan.tasks.translate_parts import Pairs, within_length
+from sunhwan.tasks.translate_network import TranslateNetwork
+from sunhwan.tasks.translate_parts import Pairs
 from sunhwan.tasks.translate_stepper import TranslationStepper
 
-Ids = NDArray[np.int32]
-#: sources that are answered together
-_ROWS = 32
-#: an answer may be so many times as long as the longest that was learnt, and some tokens more
-_LONGER, _MORE = 1.5, 10
+#: a word that is copied stands apart from these
+_GAP = tuple(",.;:!?")
 
 
 @dataclass(frozen=True)
@@ -60,44 +59,13 @@ class Sides:
         return cls(source, source if target is None else written_encoder_from_config(target))
 
 
-class TranslateLearner:
-    """Learns what texts become of texts.
+class TranslateLearner(PairsLearner[TranslateConfig]):
+    """Learns what texts become of texts."""
 
-    Parameters
-    ----------
-    config
-        Options; those that are None are chosen by the pairs when it is prepared.
-
-    Attributes
-    ----------
-    config
-        Settled by `prepare`.
-    encoder
-        Of both sides; learnt by `prepare` from training pairs alone.
-    longest
-        Tokens of the longest target that was learnt from.
-    translator, model
-        What was built; `model` is the one of them that has all weights.
-    """
-
-    task: Literal["translate"] = "translate"
-    kind: Literal["text"] = "text"
-
-    def __init__(self, config: TranslateConfig) -> None:
-        self.config = config
-        self.encoder: Any = None
-        self.longest = 0
-        self.translator: Translator | None = None
-
-    @property
-    def model(self) -> Any:
-        """The Keras model that has all weights."""
-        return None if self.translator is None else self.translator.learning
-
-    @property
-    def end(self) -> int:
-        """The id that stands before and behind targets."""
-        return int(self.encoder.target.vocabulary)
+    task, kind, roles = "translate", "text", ("source", "target")
+    shape = TranslateNetwork
+    shaping = ("cell", "units", "num_layers", "embedding", "dropout", "token_dropout", "attention")
+    stepping = TranslationStepper
 
     def prepare(self, pairs: Pairs) -> list[str]:
         """Learn the tokens of training pairs, choose what is open, and build the network.
@@ -108,13 +76,14 @@ class TranslateLearner:
             Why the texts are split as they are.
         """
         config, notes, names = self.config, [], []
-        for given, texts in (
-            (config.source_tokens, pairs.sources),
-            (config.target_tokens, pairs.targets),
+        for given, texts, guess in (
+            (config.source_tokens, pairs.sources, guess_read),
+            (config.target_tokens, pairs.targets, guess_written),
         ):
             name: str = given
             if given == "auto":
-                name, why = guess_written(texts)
+                # one vocabulary is for texts that are written too
+                name, why = (guess_written if config.shared_vocabulary else guess)(texts)
                 notes.append(f"tokens: {name} ({why})")
             names.append(name)
         self.config = config.settled(names[0], names[1], len(pairs))
@@ -128,169 +97,89 @@ class TranslateLearner:
         self._build()
         return notes
 
-    def _network(self) -> TranslateNetwork:
-        options = {name: getattr(self.config, name) for name in _FROM_CONFIG}
-        return TranslateNetwork(
-            source_ids=self.encoder.source.vocabulary,
-            target_ids=self.end + 1,
-            shared=self.config.shared_vocabulary,
-            **options,
-        )
+    @property
+    def never(self) -> tuple[int, ...]:
+        """The ids that no answer holds; the unknown one too, unless something is written for it."""
+        return (PADDING,) if self.config.copy_unknown else super().never
 
-    def _build(self) -> None:
-        with drawn_from(self.config.seed):
-            self.translator = self._network().build()
+    def written(self, found: Hypothesis, source: str) -> str:
+        """What a search found for a source, as text.
 
-    def short_enough(self, pairs: Pairs) -> tuple[Pairs, list[Rejected]]:
-        """The pairs that are learnt from, and those that are too long for it."""
-        sides = (
-            self.encoder.source.encode_all(pairs.sources),
-            self.encoder.target.encode_all(pairs.targets),
-        )
-        counts = [np.array([len(ids) for ids in side]) for side in sides]
-        most = self.config.max_length or 1
-        rows, longer = within_length(counts[0], counts[1], pairs.places, most)
-        self.longest = int(counts[1][rows].max())
-        return (pairs.take(rows) if longer else pairs), longer
+        With `copy_unknown` the token of the source that was looked at most is written where the
+        answer's is unknown (Luong et al. 2015, "Addressing the rare word problem", section 4, with
+        attention in place of their pointers).
+        """
+        ids = np.asarray(found.ids)
+        places = np.flatnonzero(ids == UNKNOWN)
+        if not len(places):
+            return super().written(found, source)
+        weights = self.stepper().attention_of(self.encoder.source.encode(source), ids)
+        tokens = tokens_of(self.config.source_tokens, source)
+        decode = self.encoder.target.decode
+        said, start = "", 0
+        for place in places.tolist():
+            said += decode(ids[start:place])
+            # a written word has the space before it, but whether this one would is not known
+            is_apart = said.endswith(_GAP) or said[-1:].isalnum()
+            gap = " " if is_apart and self.config.target_tokens == "words" else ""
+            said += gap + tokens[int(weights[place].argmax())].strip()
+            start = place + 1
+        return said + decode(ids[start:])
 
-    def fit(
-        self,
-        training: Pairs,
-        validation: Pairs,
-        *,
-        state: Path | None = None,
-        fingerprint: str = "",
-        progress: Progress | None = None,
-    ) -> History:
-        """Train the network, and leave it with the weights of its best epoch."""
-        import keras
+    def unknown(self, sources: Sequence[str]) -> tuple[int, int]:
+        """How many tokens of sources were never met while learning, and how many there are."""
+        ids = self._numbers(sources)
+        return sum(int((one == UNKNOWN).sum()) for one in ids), sum(map(len, ids))
 
-        config = self.config
-        batches = self._batches(
-            training,
-            seed=config.seed,
-            own=config.own_words,
-            own_epochs=config.own_epochs or 1,
-        )
-        return train(
-            self.model,
-            batches,
-            self._batches(validation, shapes=batches.shapes),
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            optimizer=config.new_optimizer(),
-            epochs=config.epochs or 1,
-            patience=config.patience,
-            schedule=config.schedule or "constant",
-            state=state,
-            fingerprint=fingerprint,
-            progress=progress,
-        )
+    def looked_at(self, text: str, said: str) -> tuple[list[str], list[str], NDArray[np.float32]]:
+        """What of a source each token of an answer looked at.
+
+        Returns
+        -------
+        tuple
+            S tokens of the source; T of the answer, the last of them its end, which is written as
+            nothing; and ``float32[T, S]``, rows that sum to 1.
+
+        Raises
+        ------
+        UsageError
+            The network has no attention.
+        """
+        source, target = self.encoder.source, self.encoder.target
+        read, written = source.encode(text), target.encode(said)
+        weights = self.stepper().attention_of(read, [*written, self.end])
+        tokens = [source.decode([int(one)]) for one in read]
+        return tokens, [*(target.decode([int(one)]) for one in written), ""], weights
+
+    def describe(self, pairs: Pairs) -> list[str]:
+        """Lines on how the encoders fit pairs."""
+        return [
+            *self.encoder.source.describe(pairs.sources),
+            *self.encoder.target.describe(pairs.targets),
+        ]
+
+    def _sizes(self) -> dict[str, Any]:
+        return {
+            "source_ids": self.encoder.source.vocabulary,
+            "shared": self.config.shared_vocabulary,
+        }
+
+    def _numbers(self, sources: Sequence[str]) -> Sequence[NDArray[np.int32]]:
+        found: Sequence[NDArray[np.int32]] = self.encoder.source.encode_all(sources)
+        return found
+
+    def _source_tokens(self, pairs: Pairs) -> NDArray[np.int64]:
+        return lengths(self._numbers(pairs.sources))
 
     def _batches(self, pairs: Pairs, **options: Any) -> PairBatches:
         return PairBatches(
-            self.encoder.source.encode_all(pairs.sources),
+            self._numbers(pairs.sources),
             self.encoder.target.encode_all(pairs.targets),
             end=self.end,
             batch_size=self.config.batch_size or 1,
             **options,
         )
 
-    def answer(
-        self,
-        sources: Sequence[str],
-        *,
-        width: int | None = None,
-        length_penalty: float | None = None,
-    ) -> list[str]:
-        """The best text for each source, by beam search.
-
-        Parameters
-        ----------
-        width, length_penalty
-            As of `sunhwan.tasks.beam.beam_search`; None are those of the configuration.
-        """
-        stepper = self.stepper()
-        ids = self.encoder.source.encode_all(sources)
-        order = np.argsort([len(one) for one in ids], kind="stable").tolist()
-        found = [""] * len(ids)
-        for start in range(0, len(order), _ROWS):
-            rows = order[start : start + _ROWS]
-            # the last batch is filled up, so that it needs no compiling of its own
-            filled = [ids[row] for row in np.resize(rows, min(_ROWS, len(order)))]
-            best = beam_search(
-                stepper,
-                stepper.begin(_padded(filled)),
-                np.full(len(filled), self.end, np.int32),
-                width=width or self.config.width,
-                max_steps=int(self.longest * _LONGER) + _MORE,
-                end=self.end,
-                length_penalty=(
-                    self.config.length_penalty if length_penalty is None else length_penalty
-                ),
-                forbidden=(PADDING, UNKNOWN),
-                minimum=1,
-            )
-            for row, hypotheses in zip(rows, best, strict=False):
-                found[row] = self.encoder.target.decode(list(hypotheses[0].ids))
-        return found
-
-    def stepper(self) -> TranslationStepper:
-        """The network a step at a time, to write with."""
-        if self.translator is None:
-            raise UsageError("a learner must be trained before it can write")
-        return TranslationStepper(self.translator)
-
-    def to_json(self) -> dict[str, Any]:
-        """All but weights and encoder, as plain values."""
-        return {"network": self._network().model_dump(mode="json"), "longest": self.longest}
-
     @classmethod
-    def from_json(
-        cls,
-        config: TranslateConfig,
-        encoder: dict[str, Any],
-        model: dict[str, Any],
-        where: str,
-        *,
-        most_bytes: float = math.inf,
-    ) -> TranslateLearner:
-        """A learner with random weights, from what `to_json` and the encoder's ``config`` gave.
-
-        Parameters
-        ----------
-        where
-            The folder that they are from.
-        most_bytes
-            A network whose weights cannot be kept in so many bytes is refused before it is built.
-
-        Raises
-        ------
-        DataError
-            Something is missing or does not fit; names it and the folder.
-        """
-        learner = cls(config)
-        learner.encoder = Sides.from_config(encoder)
-        network = TranslateNetwork.from_json(model.get("network"), f"{where}/model.json")
-        longest = model.get("longest")
-        if type(longest) is not int or not 0 <= longest <= (config.max_length or 0):
-            raise DataError(f"{where}/model.json: `longest` is not as it was written")
-        is_settled = all(getattr(config, name) is not None for name in _FROM_CONFIG)
-        if not is_settled or network != learner._network():
-            raise DataError(
-                f"{where}/model.json: the network does not belong to the configuration and encoder"
-            )
-        if network.fewest_bytes > most_bytes:
-            raise DataError(f"{where}: the network is larger than the file of its weights")
-        learner.longest = longest
-        learner._build()
-        return learner
-
-
-def _padded(rows: Sequence[Ids]) -> Ids:
-    ids = np.zeros((len(rows), max(map(len, rows))), np.int32)
-    for place, row in enumerate(rows):
-        ids[place, : len(row)] = row
-    return ids
-
-
-_FROM_CONFIG = ("cell", "units", "num_layers", "embedding", "dropout", "attention")
+    def _encoder_from(cls, config: dict[str, Any]) -> Sides:
+        return Sides.from_config(config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def read(self) -> Sequence[Any]:
+        """What a network reads of each pair: its source."""
+        return self.sources
+
     def take(self, rows: Sequence[int] | NDArray[np.integer]) -> Pairs:
         """Some of the pairs, in the order of ``rows``.
 
@@ -68,8 +73,13 @@ class PairParts:
     notes: list[str] = field(default_factory=list)
 
 
-def repetitions(pairs: Pairs) -> list[str]:
+def repetitions(pairs: Pairs, roles: tuple[str, str] = ("sources", "targets")) -> list[str]:
     """Lines on pairs that come again, and on sources with several targets; none is dropped.
+
+    Parameters
+    ----------
+    roles
+        What the sides are called.
 
     Examples
     --------
@@ -83,12 +93,16 @@ def repetitions(pairs: Pairs) -> list[str]:
     if again := len(pairs) - different.shape[1]:
         notes.append(f"pairs that are the same as one before: {again:,} of {len(pairs):,}")
     if several:
-        notes.append(f"sources with several targets: {several:,}")
+        notes.append(f"{roles[0]} with several {roles[1]}: {several:,}")
     return notes
 
 
 def within_length(
-    sources: Ints, targets: Ints, places: Sequence[str], most: int
+    sources: Ints,
+    targets: Ints,
+    places: Sequence[str],
+    most: int,
+    roles: tuple[str, str] = ("source", "target"),
 ) -> tuple[Ints, list[Rejected]]:
     """The rows of pairs short enough to learn from, and the others by name.
 
@@ -98,6 +112,8 @@ def within_length(
         ``int64[N]``: tokens of either side.
     most
         Of either side.
+    roles
+        What the sides are called.
 
     Raises
     ------
@@ -113,7 +129,8 @@ def within_length(
     is_long = (sources > most) | (targets > most)
     longer = []
     for row in np.flatnonzero(is_long).tolist():
-        side, count = ("source", sources[row]) if sources[row] > most else ("target", targets[row])
+        counts = int(sources[row]), int(targets[row])
+        side, count = next(one for one in zip(roles, counts, strict=True) if one[1] > most)
         reason = f"the {side} has {count:,} tokens, more than `max_length` {most:,}"
         longer.append(Rejected(places[row], reason))
     if longer and is_long.all():
@@ -126,7 +143,12 @@ def within_length(
 
 
 def split_pairs(
-    pairs: Pairs, validation: float = 0.1, test: float = 0.1, seed: int = 0
+    pairs: Pairs,
+    validation: float = 0.1,
+    test: float = 0.1,
+    seed: int = 0,
+    *,
+    ties_targets: bool = True,
 ) -> PairParts:
     """Divide pairs at random; those with the same source or the same target stay together.
 
@@ -142,6 +164,8 @@ def split_pairs(
         Share of all. Either may be 0, and then has no pairs.
     seed
         What the random order depends on, beside the pairs.
+    ties_targets
+        False lets apart pairs whose targets alone are the same.
 
     Raises
     ------
@@ -160,7 +184,7 @@ def split_pairs(
     for name, share in (("validation", validation), ("test", test)):
         if not 0 <= share < 1:
             raise UsageError(f"`{name}` must be a share from 0 to below 1, received {share}")
-    groups, notes = _groups(pairs)
+    groups, notes = _groups(pairs) if ties_targets else (_numbers(pairs.sources), [])
     wanted = 1 + bool(validation) + bool(test)
     if (count := len(np.unique(groups))) < wanted:
         raise DataError(

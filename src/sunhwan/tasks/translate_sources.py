@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 from sunhwan.data.column_facts import fits
 from sunhwan.data.examples import Examples, Rejected
 from sunhwan.data.korean import to_nfc
-from sunhwan.data.lines import LONGEST_LINE, NOT_UTF8
+from sunhwan.data.lines import LONGEST_LINE, decoded, without_mark
 from sunhwan.data.spool import Spool
 from sunhwan.errors import DataError, UsageError
 from sunhwan.tasks.sources import checksums, find_data
@@ -29,6 +29,7 @@ _NAMES = {
     "원문 입력 질문 영어 영문 본문",
     "target": "target tgt output answer response reply translation translated summary korean kor "
     "ko 번역 번역문 출력 답변 대답 답 정답 요약 한국어 국문",
+    "caption": "caption captions description sentence title 설명 캡션 제목",
 }
 _BESIDE = {"text", "texts", "sentence", "sentences", "문장", "글"}
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+")
@@ -114,7 +115,7 @@ def read_pairs(paths: Sequence[Path | str], named: Mapping[str, Any] | None = No
     rows = _open(files)
     finder = _find_columns(rows, given)
     columns = {role: finder.roles[role][0] for role in ROLES}
-    found = _from_tables(files, rows, columns, answers=True)
+    found = read_table(files, rows, columns, answers=True)
     found.notes += [f"{role}: {columns[role]} ({finder.reasons[role]})" for role in ROLES]
     found.notes += repetitions(found)
     return found
@@ -138,14 +139,26 @@ def read_pairs_again(
     DataError
         As for `read_pairs`; a table lacks a column; or `reader` is no such mapping.
     """
+    columns = columns_again(reader, ROLES)
+    files = _find(paths)
+    return read_table(files, _open(files), columns, answers)
+
+
+def columns_again(reader: Mapping[str, Any], roles: tuple[str, str]) -> dict[str, str]:
+    """The column of each role, from the `PairSource.reader` of a run.
+
+    Raises
+    ------
+    DataError
+        It is not as it was written.
+    """
     given = dict(reader) if isinstance(reader, Mapping) else {}
-    columns = {role: given.get(role) for role in ROLES}
+    columns = {role: given.get(role) for role in roles}
     if given != {"kind": "table", **columns} or not all(
         isinstance(column, str) for column in columns.values()
     ):
         raise DataError(f"expected how the pairs of a run are read, received {reader!r:.200}")
-    files = _find(paths)
-    return _from_tables(files, _open(files), {r: str(c) for r, c in columns.items()}, answers)
+    return {role: str(column) for role, column in columns.items()}
 
 
 def read_source_lines(stream: BinaryIO, name: str = "standard input") -> Iterator[SourceLine]:
@@ -157,6 +170,11 @@ def read_source_lines(stream: BinaryIO, name: str = "standard input") -> Iterato
         Bytes of UTF-8, such as ``sys.stdin.buffer``.
     name
         For messages.
+
+    Raises
+    ------
+    DataError
+        It begins like no text in UTF-8.
 
     Examples
     --------
@@ -177,14 +195,11 @@ def read_source_lines(stream: BinaryIO, name: str = "standard input") -> Iterato
         if is_long:
             reason = f"longer than {LONGEST_LINE >> 20} MiB"
         else:
-            try:
-                text = _tidy(raw.decode("utf-8").removeprefix("\ufeff" if number == 1 else ""))
-            except UnicodeDecodeError as error:
-                byte, place = raw[error.start], error.start + 1
-                reason = f"{NOT_UTF8}{byte:02x} at place {place} of the line"
-            else:
-                reason = None if text else "the text is empty"
-        yield SourceLine(f"{name}, line {number}", text, reason)
+            line = decoded(without_mark(raw, name) if number == 1 else raw, number)
+            reason, text = line.fault, _tidy(line.text)
+            if reason is None and not text:
+                reason = "the text is empty"
+        yield SourceLine(f"{name}, line {number}", "" if reason else text, reason)
 
 
 def _find(paths: Sequence[Path | str]) -> list[Path]:
@@ -201,23 +216,14 @@ def _open(files: Sequence[Path]) -> Rows:
 
 def _find_columns(rows: Rows, given: Mapping[str, str]) -> Finder:
     """The columns of both sides, each with the reason for it: named, called so, or left."""
-    from sunhwan.data.column_facts import look_at
-    from sunhwan.data.column_finder import Finder
-
-    sample = rows.sample(_SAMPLE)
-    if not sample:
-        raise DataError("expected rows after the header, but no row could be read")
-    finder = Finder(look_at(sample), {})
+    finder = finder_of(rows, given)
     for role in ROLES:
-        if role in given:
-            finder.take(role, [given[role]], f"--{role}")
-    for role in ROLES:
-        finder.choose(role, _called(finder, role), "its name says so")
+        finder.choose(role, called(finder, role), "its name says so")
     lacking = [role for role in ROLES if role not in finder.roles]
     if not lacking:
         return finder
     _check_header(finder, rows.name)
-    left = _texts(finder, len(lacking))
+    left = texts_left(finder, len(lacking))
     if len(lacking) == 1:
         finder.need(lacking[0], left, "the only column of texts left")
     elif len(left) == len(lacking):
@@ -235,7 +241,29 @@ def _find_columns(rows: Rows, given: Mapping[str, str]) -> Finder:
     return finder
 
 
-def _called(finder: Finder, role: str) -> list[str]:
+def finder_of(rows: Rows, given: Mapping[str, str]) -> Finder:
+    """What the columns of a table hold, those that are given with their roles.
+
+    Raises
+    ------
+    DataError
+        There is no row.
+    UsageError
+        There is no such column, or one has two roles.
+    """
+    from sunhwan.data.column_facts import look_at
+    from sunhwan.data.column_finder import Finder
+
+    sample = rows.sample(_SAMPLE)
+    if not sample:
+        raise DataError("expected rows after the header, but no row could be read")
+    finder = Finder(look_at(sample), {})
+    for role, column in given.items():
+        finder.take(role, [column], f"--{role}")
+    return finder
+
+
+def called(finder: Finder, role: str) -> list[str]:
     """Free columns whose names say that they have a role; the plainest name wins."""
     # one that is empty is taken too, so that its rows are named
     choices: tuple[tuple[Kind, ...], ...] = ("text", "number"), ("none",)
@@ -253,7 +281,7 @@ def _is_called(name: str, role: str) -> bool:
     return bool(words) and words[-1] in _NAMES[role].split()
 
 
-def _texts(finder: Finder, count: int) -> list[str]:
+def texts_left(finder: Finder, count: int) -> list[str]:
     """Free columns of texts; where they are fewer than `count`, also of dates and numbers."""
     facts = finder.facts
     free = [name for name in finder.where("text", "number") if not fits(name, "id")]
@@ -274,14 +302,30 @@ def _check_header(finder: Finder, place: str) -> None:
             )
 
 
-def _from_tables(
+def read_table(
     files: Sequence[Path], rows: Rows, columns: Mapping[str, str], answers: bool
 ) -> PairSource:
+    """The pairs of tables, of whose columns it is known what they are.
+
+    Parameters
+    ----------
+    files, rows
+        The tables, and their rows.
+    columns
+        That of the sources, then that of the targets, by what they are called.
+    answers
+        False reads the sources alone.
+
+    Raises
+    ------
+    DataError
+        A table lacks a column, or no row can be used.
+    """
     from sunhwan.data.columns import Columns
     from sunhwan.data.table_examples import check_examples
     from sunhwan.data.values import FieldError, to_text
 
-    wanted = [columns[role] for role in (ROLES if answers else ROLES[:1])]
+    wanted = list(columns.values())[: 2 if answers else 1]
     Columns("text", text=wanted[0], label=wanted[-1]).check(rows.columns, rows.name)
     sides: list[Spool[str]] = [Spool() for _ in wanted]
     places: Spool[str] = Spool()
@@ -319,7 +363,7 @@ def _check_some(found: PairSource) -> None:
         first = found.rejected[0]
         raise DataError(
             f"none of the {len(found.rejected):,} rows can be used; {first.place}: {first.reason}",
-            hint="name the columns with --source and --target",
+            hint=f"name the columns with {' and '.join(f'--{role}' for role in found.columns)}",
         )
 
 

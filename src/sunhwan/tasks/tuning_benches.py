@@ -18,8 +18,8 @@ from sunhwan.tasks.forecast_learner import ForecastLearner
 from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.networks import Network
+from sunhwan.tasks.pairs_config import PairsOptions
 from sunhwan.tasks.run_records import Data
-from sunhwan.tasks.translate_config import TranslateConfig
 from sunhwan.tasks.tuning_space import AnyConfig
 
 #: options that decide how inputs become numbers
@@ -156,7 +156,7 @@ def open_bench(config: RunConfig, data: Data, say: Say) -> Bench:
     UsageError, DataError
         As of `sunhwan.tasks.running.start`.
     """
-    if isinstance(config, GenerateConfig | TranslateConfig):
+    if isinstance(config, GenerateConfig | PairsOptions):
         raise UsageError(
             f"`tune` cannot search for `{config.task}` yet",
             hint=f"compare runs of `sunhwan train {config.task}`",

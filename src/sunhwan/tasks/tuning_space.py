@@ -31,6 +31,7 @@ _IDLE = {
     "tokens": ("tokens",),
     "numbers": ("tokens", "vocabulary", "embedding", "token_dropout"),
     "sound": ("tokens", "vocabulary", "embedding", "token_dropout", "max_length"),
+    "clip": ("tokens", "vocabulary", "token_dropout"),
     "series": (),
 }
 
