@@ -17,7 +17,7 @@ from sunhwan.runs.files import write_text
 HERE = Path(__file__).parent
 #: the figures by which labels and numbers are judged, and how they are written
 FIGURES = {"accuracy": "{:.1%}".format, "mae": lambda x: f"{x:.3g}" if x < 1000 else f"{x:,.0f}",
-           "loss": "{:.3f}".format}  # fmt: skip
+           "loss": "{:.3f}".format, "exact_match": "{:.1%}".format}  # fmt: skip
 HEAD = (
     "| script | what | figure | network | 95 % interval | best baseline | time |\n"
     "| --- | --- | --- | --- | --- | --- | --- |\n"
@@ -78,7 +78,7 @@ def _skill(metrics: dict[str, Any]) -> str:
 
 
 def _best_baseline(baselines: list[dict[str, Any]], figure: str, form: Any) -> str:
-    sign = 1 if figure == "accuracy" else -1
+    sign = 1 if figure in ("accuracy", "exact_match") else -1
     known = [one for one in baselines if figure in one["metrics"]]
     if not known:
         return "-"
