@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_failure_is_one_sentence_and_a_hint(monkeypatch: pytest.MonkeyPatch) -
     def fail(*_: object) -> None:
         raise SunhwanError("the thing must be so, received otherwise", hint="make it so")
 
-    monkeypatch.setattr(speed, "choose", fail)
+    monkeypatch.setattr(import_module("sunhwan.cli.bench"), "_choose", fail)
     result = invoke("bench")
     assert result.exit_code == 1
     assert result.stdout == ""

@@ -108,7 +108,7 @@ def test_only_what_keras_has_too_is_rebuilt() -> None:
         StockTranslator(learner.model)
     learner = TranslateLearner(make(TranslateConfig, {"units": 4, "attention": "additive"}))
     learner.prepare(pairs)
-    with pytest.raises(UsageError, match="multiplicative attention, .* received additive"):
+    with pytest.raises(UsageError, match=r"multiplicative attention, .* received additive"):
         StockTranslator(learner.model)
     learner = TranslateLearner(make(TranslateConfig, {"units": 4, "attention": "multiplicative"}))
     learner.prepare(pairs)

@@ -71,8 +71,8 @@ def test_a_damaged_folder_is_refused(
 
 
 def test_other_runs_have_no_estimator(tmp_path: Path) -> None:
-    RunFolder.create(tmp_path / "run", "translate")
-    with pytest.raises(UsageError, match="is a run of `translate`, which has no estimator"):
+    RunFolder.create(tmp_path / "run", "dance")
+    with pytest.raises(UsageError, match="is a run of `dance`, which has no estimator"):
         sunhwan.load(tmp_path / "run")
     with pytest.raises(DataError, match="there is none"):
         sunhwan.load(tmp_path / "nothing")

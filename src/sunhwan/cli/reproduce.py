@@ -147,8 +147,8 @@ def _show_list() -> None:
         limit = "up to " if experiment.early_stopping else ""
         table.add_row(experiment.name, models, f"{limit}{experiment.epochs}", experiment.title)
     for study in STUDIES:
-        models = "; ".join(contender.title for contender in study.contenders)
-        table.add_row(study.name, models, f"{study.epochs}", study.title)
+        networks = f"{len(study.contenders)} networks"
+        table.add_row(study.name, networks, f"{study.epochs}", study.title)
     Console().print(table)
 
 

@@ -18,8 +18,6 @@ from sunhwan.errors import ShapeError
 Array = jax.Array
 #: steps between two state checkpoints; what lies between is recomputed on the way back
 _SEGMENT = 16
-#: rows of a single step up to which plain JAX is faster
-_FEW_ROWS = 8
 
 
 def rnn(
@@ -124,15 +122,13 @@ def rnns(
     >>> [outputs.shape for outputs, states in both]
     [(2, 5, 4), (2, 5, 4)]
     """
-    if isinstance(x, Lookup) and (
-        native.why_plain(jnp.asarray(x.table).dtype) or _is_small(*jnp.shape(x.ids))
-    ):
+    if isinstance(x, Lookup) and native.why_plain(jnp.asarray(x.table).dtype):
         x = x.rows()
     operands, sizes = _checked_input(x, mask)
     for run in runs:
         _check_run(cell, sizes, run)
     own = [_run_operands(cell, sizes, run) for run in runs]
-    if not (native.why_plain(sizes.dtype) or _is_small(sizes.B, sizes.T)):
+    if not native.why_plain(sizes.dtype):
         options = (tuple(run.go_backwards for run in runs), zero_output_for_mask, return_sequences)
         return _by_kernel(cell, operands, own, sizes.T, *options)
     results: list[tuple[Array | None, tuple[Array, ...]]] = []
@@ -150,15 +146,6 @@ def rnns(
         )
         results.append((outputs if return_sequences else None, states))
     return results
-
-
-def _is_small(*shape: int) -> bool:
-    """Whether a batch of shape ``(B, T)`` is one step of few rows, as where text is written.
-
-    That is a matrix times a few vectors, in which every weight is used about once: to pack it first
-    costs more than all the rest.
-    """
-    return len(shape) == 2 and shape[1] == 1 and 0 < shape[0] <= _FEW_ROWS
 
 
 def _by_kernel(
