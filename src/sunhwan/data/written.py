@@ -72,7 +72,7 @@ def _written() -> re.Pattern[str]:
     # possessive throughout, so that a text of one letter after the other needs no memory
     letters = f"(?:[^\\W\\d_]++[{marks}]*+)++"
     # in Korean a quotation mark may stand before the ending of a word, as in '순환'은
-    return re.compile(f"(?s: ?+{letters}(?:['’](?=[A-Za-z\u00c0-\u024f]){letters})*+|.)")
+    return re.compile(f"(?s: ?+{letters}(?:['’](?=[A-Za-z\u00c0-\u024f]){letters})*|.)")
 
 
 class WrittenWords(TextEncoder):

@@ -99,7 +99,7 @@ def opening(text: str) -> str:
     Examples
     --------
     >>> opening("\n  FIRST:\nSpeak."), opening("So it goes on and on. " * 9)[-12:]
-    ('FIRST:\n', 'n and on. So')
+    ('FIRST:\n', 'o it goes on')
     """
     start = text.lstrip()
     line, ends, _ = start.partition("\n")

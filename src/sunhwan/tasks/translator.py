@@ -54,7 +54,7 @@ class Translator(RunEstimator[TranslateLearner]):
     ...            "learning_rate": 0.02, "epochs": 40}
     >>> translator = Translator(**options).fit(sources, [text.upper() for text in sources])
     >>> translator.translate("cab"), translator.translate(["abc", "bb"])
-    ('CAB', ['ABC', 'BBB'])
+    ('CAB', ['ABC', 'BB'])
     """
 
     _options = TranslateConfig
