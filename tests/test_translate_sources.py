@@ -379,6 +379,12 @@ def test_options_that_do_not_fit():
     assert shared.settled("bpe", "bpe", 10).shared_vocabulary
     with pytest.raises(UsageError, match="`source_tokens` is bpe and `target_tokens` is jamo"):
         shared.settled("bpe", "jamo", 10)
-    for name, value in (("cell", "simple"), ("own_words", 1.2), ("width", 0), ("attention", "dot")):
+    for name, value in (
+        ("cell", "simple"),
+        ("own_words", 1.2),
+        ("width", 0),
+        ("attention", "dot"),
+        ("recurrent_dropout", 0.3),
+    ):
         with pytest.raises(UsageError, match=f"`{name}`: .* received"):
             make(TranslateConfig, {name: value})

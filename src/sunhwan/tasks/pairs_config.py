@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from sunhwan.tasks.options import Options
 
@@ -41,3 +42,10 @@ class PairsOptions(Options):
     width: int = Field(5, ge=1, le=1000, description="beginnings that the search keeps")
     length_penalty: float = Field(0.6, ge=0, le=10, description="above 0 long answers are favoured")
     test: float = Field(0.1, ge=0, lt=1, description="share held out to judge, without test data")
+
+    @field_validator("recurrent_dropout")
+    @classmethod
+    def _none_in_the_state(cls, rate: float) -> float:
+        if rate:
+            raise PydanticCustomError("not_here", "must be 0 here, where only `dropout` is known")
+        return rate
