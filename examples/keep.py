@@ -15,9 +15,11 @@ from sunhwan.errors import DataError
 from sunhwan.runs.files import write_text
 
 HERE = Path(__file__).parent
-#: the figures by which labels and numbers are judged, and how they are written
+#: the figures by which tasks are judged, and how they are written
 FIGURES = {"accuracy": "{:.1%}".format, "mae": lambda x: f"{x:.3g}" if x < 1000 else f"{x:,.0f}",
-           "loss": "{:.3f}".format, "exact_match": "{:.1%}".format}  # fmt: skip
+           "loss": "{:.3f}".format, "exact_match": "{:.1%}".format, "chrf": "{:.1f}".format}  # fmt: skip
+#: translations may be right in other words, so that few are exactly the wanted ones
+JUDGED_BY = {"translate": "chrf"}
 HEAD = (
     "| script | what | figure | network | 95 % interval | best baseline | time |\n"
     "| --- | --- | --- | --- | --- | --- | --- |\n"
@@ -53,7 +55,9 @@ def keep(run: Path) -> None:
 def row(path: Path) -> str:
     """A line of the table."""
     kept = json.loads(path.read_text(encoding="utf-8"))
-    figure = next(name for name in FIGURES if name in kept["metrics"])
+    figure = JUDGED_BY.get(kept["task"]) or next(
+        name for name in FIGURES if name in kept["metrics"]
+    )
     form = FIGURES[figure]
     script = HERE / f"{path.stem}.sh"
     what = script.read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
@@ -78,7 +82,7 @@ def _skill(metrics: dict[str, Any]) -> str:
 
 
 def _best_baseline(baselines: list[dict[str, Any]], figure: str, form: Any) -> str:
-    sign = 1 if figure in ("accuracy", "exact_match") else -1
+    sign = 1 if figure in ("accuracy", "exact_match", "chrf") else -1
     known = [one for one in baselines if figure in one["metrics"]]
     if not known:
         return "-"

@@ -47,8 +47,9 @@ def split_texts(
 ) -> Parts:
     """Divide texts into a part to learn from and two to judge by, so that none overlap.
 
-    Of ten texts or more, whole ones are held out at random. Fewer are cut, each by position: first
-    what is learnt from, then what training is stopped by, then what it is judged by; near each
+    Of ten texts or more, whole ones are held out at random. Fewer are cut, each by position: it is
+    judged by the end, and what training is stopped by comes out of the middle of the rest, so that
+    what stands right before the end, which is most like it, is learnt from. It is cut near each
     border at the end of a line, else of a word, where there is one.
 
     Parameters
@@ -114,22 +115,32 @@ def _whole(
 def _by_position(texts: Sequence[str], validation: float, test: float) -> Parts:
     training, stopped, judged = [], [], []
     for text in texts:
-        rest, end = _cut(text, test)
-        begin, middle = _cut(rest, validation)
-        training.append(begin)
+        rest, end = _cut(text, _size(text, test))
+        learnt, middle = _without_middle(rest, validation)
+        training.append(learnt)
         stopped.append(middle)
         judged.append(end)
-    learnt, middles, ends = (
+    texts_learnt, middles, ends = (
         [piece for piece in part if piece] for part in (training, stopped, judged)
     )
-    return Parts(learnt, middles, ends, closed=not middles and not ends)
+    return Parts(texts_learnt, middles, ends, closed=not middles and not ends)
 
 
-def _cut(text: str, share: float) -> tuple[str, str]:
-    """What stands before the last `share` of a text, and that; a text of one character is whole."""
-    size = round(share * len(text))
-    if share and not size:
-        size = 1
+def _without_middle(text: str, share: float) -> tuple[str, str]:
+    """A text whose middle is taken out, and the middle."""
+    size = _size(text, share)
+    before, back = _cut(text, (len(text) - size) // 2 if size else 0)
+    front, middle = _cut(before, size)
+    return front + back, middle
+
+
+def _size(text: str, share: float) -> int:
+    """Characters that are a share of a text; at least one, where it is not 0."""
+    return max(round(share * len(text)), 1) if share else 0
+
+
+def _cut(text: str, size: int) -> tuple[str, str]:
+    """What stands before the last `size` characters of a text, and those; either may be empty."""
     border = len(text) - size
     if not size or border < 1:
         return text, ""
