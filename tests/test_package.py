@@ -23,7 +23,8 @@ ROOMS = (
     ("reproduce",),
     ("tasks",),
     ("keras",),
-    ("runs", "insight", "data"),
+    ("insight",),
+    ("runs", "data"),
     ("layers",),
     ("engine",),
 )

@@ -5,6 +5,17 @@ from __future__ import annotations
 from sunhwan.engine.cell import ACTIVATIONS, Cell
 from sunhwan.engine.embedding import Lookup, embedding_lookup
 from sunhwan.engine.native import why_plain
-from sunhwan.engine.recurrence import Run, rnn, rnns
+from sunhwan.engine.recurrence import Run, Trace, rnn, rnns, trace
 
-__all__ = ["ACTIVATIONS", "Cell", "Lookup", "Run", "embedding_lookup", "rnn", "rnns", "why_plain"]
+__all__ = [
+    "ACTIVATIONS",
+    "Cell",
+    "Lookup",
+    "Run",
+    "Trace",
+    "embedding_lookup",
+    "rnn",
+    "rnns",
+    "trace",
+    "why_plain",
+]

@@ -148,6 +148,76 @@ def rnns(
     return results
 
 
+@dataclass(frozen=True)
+class Trace:
+    """All that happens in a recurrence: ``[B, T, H]`` each, in the order of the input.
+
+    Attributes
+    ----------
+    states
+        After each step: ``(h,)``, or ``(h, c)`` of an LSTM. Where a step is masked, as before it.
+    gates
+        By name, as `Cell.gates` has them, behind their functions: ``c`` of an LSTM and ``h`` of a
+        GRU are candidates. Of a masked step they are what they would be for an input of 0.
+    last
+        The states in the end, ``[B, H]`` each.
+    """
+
+    states: tuple[Array, ...]
+    gates: dict[str, Array]
+    last: tuple[Array, ...]
+
+
+def trace(
+    cell: Cell, x: Any, run: Run, *, mask: Any = None, nudges: tuple[Any, ...] | None = None
+) -> Trace:
+    """Return states and gates of each step, in plain JAX: to look into a recurrence, not for speed.
+
+    Parameters
+    ----------
+    cell, x, mask
+        As of `rnn`.
+    run
+        Weights, start and direction.
+    nudges
+        One ``float[B, T, H]`` for each state, added to it after each step; the derivative for a
+        nudge is that for the state there.
+
+    Raises
+    ------
+    ShapeError
+        As `rnn`.
+
+    Examples
+    --------
+    >>> x, w, u = jnp.ones((2, 5, 3)), jnp.ones((3, 4)) / 8, jnp.eye(4) / 2
+    >>> found = trace(Cell("simple_rnn", "linear"), x, Run(w, u))
+    >>> found.states[0].shape, list(found.gates), float(found.states[0][0, 1, 0])
+    ((2, 5, 4), ['h'], 0.5625)
+    """
+    operands, sizes = _checked_input(x.rows() if isinstance(x, Lookup) else x, mask)
+    _check_run(cell, sizes, run)
+    own = _run_operands(cell, sizes, run)
+    shape = (sizes.B, sizes.T, own["recurrent"].shape[0])
+    if nudges is not None:
+        nudges = tuple(
+            _of_shape(f"nudges[{n}]", nudge, shape, "(B, T, H)", sizes.dtype)
+            for n, nudge in enumerate(nudges)
+        )
+    states, gates, last = plain.steps(
+        cell,
+        operands["x"],
+        own["kernel"],
+        own["recurrent"],
+        own.get("bias"),
+        tuple(own[name] for name in ("h0", "c0") if name in own),
+        operands.get("mask"),
+        go_backwards=run.go_backwards,
+        nudges=nudges,
+    )
+    return Trace(states, dict(zip(cell.gates, gates, strict=True)), last)
+
+
 def _by_kernel(
     cell: Cell,
     operands: dict[str, Array],

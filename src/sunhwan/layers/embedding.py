@@ -8,6 +8,7 @@ import keras
 
 from sunhwan import engine
 from sunhwan.layers import paths
+from sunhwan.layers.watching import WATCH
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
@@ -43,6 +44,8 @@ class Embedding(keras.layers.Embedding):
             ids = keras.ops.cast(ids, "int32")
         lookup = engine.Lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
         rows = keras.ops.cast(lookup.rows(), self.compute_dtype)
+        if (watch := WATCH.get()) is not None:
+            return watch.change_rows(self, rows)
         if self.compute_dtype == self.variable_dtype:
             paths.mark_lookup(rows, lookup)
         return rows

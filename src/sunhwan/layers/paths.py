@@ -76,11 +76,12 @@ def of_machine(dtype: str) -> Path:
 
 def of_layer(layer: Any, training: bool) -> Path:
     """Return the path of a recurrent layer, in training or in inference."""
-    reason = _option_without_kernel(layer, training)
+    reason = option_without_kernel(layer, training)
     return Path(KERAS_LOOP, reason) if reason else of_machine(layer.compute_dtype)
 
 
-def _option_without_kernel(layer: Any, training: bool) -> str:
+def option_without_kernel(layer: Any, training: bool) -> str:
+    """Return which option of a recurrent layer has no kernel, in a phrase, or nothing."""
     cell = layer.cell
     if type(cell) not in _KINDS:
         return f"cell={type(cell).__name__} has no kernel"

@@ -15,6 +15,7 @@ import keras
 from sunhwan import engine
 from sunhwan.errors import ShapeError, UsageError
 from sunhwan.layers import paths
+from sunhwan.layers.watching import WATCH, Watch, check_watchable
 
 #: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
 LoopResult = tuple[Any, Any, list[Any]]
@@ -44,10 +45,12 @@ class FusedLoop:
     ) -> Any:
         """Return last output, outputs and states, as `keras.layers.RNN.inner_loop` does."""
         path = paths.of_layer(self, bool(training))
-        if paths.is_strict():
-            paths.require_fused(self.name, path)  # type: ignore[attr-defined]
         live = _live_steps(mask)
         _check_shapes(self, sequences, initial_state, live)
+        if (watch := WATCH.get()) is not None:
+            return _watched(watch, self, sequences, initial_state, live)
+        if paths.is_strict():
+            paths.require_fused(self.name, path)  # type: ignore[attr-defined]
         if path.is_in_engine:
             return _run_engine(self, sequences, initial_state, live, bool(training))
         if live is not None:
@@ -76,27 +79,12 @@ def _run_engine(
 
 def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> list[LoopResult]:
     """Run layers with equal cells over the same sequences, each from its own initial state."""
-    # Sums and states are float32 even where the policy stores less.
-    dtype = "float64" if str(sequences.dtype) == "float64" else "float32"
-
-    def exact(value: Any) -> Any:
-        return keras.ops.cast(keras.ops.convert_to_tensor(value), dtype)
-
-    runs = [
-        engine.Run(
-            exact(layer.cell.kernel),
-            exact(layer.cell.recurrent_kernel),
-            None if layer.cell.bias is None else exact(layer.cell.bias),
-            initial_state=tuple(exact(state) for state in keras.tree.flatten(initial_state)),
-            go_backwards=layer.go_backwards,
-        )
-        for layer, initial_state in starts
-    ]
+    runs = [_run_of(layer, initial_state, sequences) for layer, initial_state in starts]
     layer = starts[0][0]
     lookup = paths.lookup_behind(sequences)
     together = engine.rnns(
         engine_cell(layer.cell),
-        exact(sequences) if lookup is None else lookup,
+        _exact(sequences, sequences) if lookup is None else lookup,
         runs,
         mask=live,
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
@@ -108,6 +96,37 @@ def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> l
         else (outputs[:, -1], outputs, list(last))
         for outputs, last in together
     ]
+
+
+def _run_of(layer: Any, initial_state: Any, sequences: Any) -> engine.Run:
+    cell = layer.cell
+    return engine.Run(
+        _exact(cell.kernel, sequences),
+        _exact(cell.recurrent_kernel, sequences),
+        None if cell.bias is None else _exact(cell.bias, sequences),
+        initial_state=tuple(_exact(s, sequences) for s in keras.tree.flatten(initial_state)),
+        go_backwards=layer.go_backwards,
+    )
+
+
+def _exact(value: Any, sequences: Any) -> Any:
+    # Sums and states are float32 even where the policy stores less.
+    dtype = "float64" if str(sequences.dtype) == "float64" else "float32"
+    return keras.ops.cast(keras.ops.convert_to_tensor(value), dtype)
+
+
+def _watched(watch: Watch, layer: Any, sequences: Any, initial_state: Any, live: Any) -> LoopResult:
+    check_watchable(layer)
+    run = _run_of(layer, initial_state, sequences)
+    cell = engine_cell(layer.cell)
+    trace = watch.of_layer(layer, cell, _exact(sequences, sequences), run, live)
+    outputs = trace.states[0]
+    if live is not None and layer.zero_output_for_mask and layer.return_sequences:
+        outputs = keras.ops.where(live[..., None], outputs, 0)
+    if layer.go_backwards:
+        outputs = keras.ops.flip(outputs, axis=1)
+    last = list(trace.last)
+    return (outputs[:, -1] if layer.return_sequences else last[0]), outputs, last
 
 
 class Pair:

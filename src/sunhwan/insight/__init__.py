@@ -1,0 +1,1 @@
+"""What a recurrent network does: gradients through time, memory, gates, influence."""

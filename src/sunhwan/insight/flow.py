@@ -1,0 +1,291 @@
+"""How far a gradient flows back through time: its size at each step before the answer.
+
+With ``s(t)`` for the state behind step t (h, of an LSTM h and c) and ``L`` for what is asked about,
+the gradient n steps back is ``dL/ds(T-n) = dL/ds(T) J(T) J(T-1) ... J(T-n+1)``, a product of the
+Jacobians ``J(t) = ds(t)/ds(t-1)`` (Pascanu, Mikolov & Bengio 2013, equation 5). In a linear network
+of one unit that is w^n: below 1 it vanishes, above 1 it explodes.
+
+References
+----------
+Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient descent is difficult",
+IEEE Transactions on Neural Networks 5 (1994) 157-166.
+Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural networks", ICML 2013.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from sunhwan.errors import UsageError
+from sunhwan.insight.parts import Called, Part, call, chosen, parts_of
+
+Floats = NDArray[np.float64]
+#: a gradient that is 1,000 times smaller, or larger, at the far end vanishes, or explodes
+FACTOR = 1e3
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The gradient that reaches the states of a recurrent layer, by steps back.
+
+    Attributes
+    ----------
+    name, kind
+        Of the `sunhwan.insight.parts.Part`.
+    norms
+        ``float64[N]``: L2 norm of the derivative for the state n steps before the last that the
+        layer reads, mean over the rows that have so many; 0 where float32 has no smaller number.
+    rows
+        ``int[N]``: how many rows that is.
+    rate
+        Factor per step: the slope of a straight line through the logarithms of `norms`.
+    estimate
+        The factor per step that the textbooks give: of a SimpleRNN the spectral norm of its
+        recurrent kernel times the mean slope of the activation (Pascanu et al., section 2.1); of an
+        LSTM the mean forget gate and of a GRU the mean update gate, which is what one way leaves
+        that goes straight through the cell (Gers et al. 2000, section 3).
+    """
+
+    name: str
+    kind: str
+    norms: Floats
+    rows: NDArray[np.int64]
+    rate: float
+    estimate: float
+
+    @property
+    def steps(self) -> int:
+        """How far back the curve goes."""
+        return len(self.norms) - 1
+
+    @property
+    def half_life(self) -> float:
+        """Steps after which half of the gradient is left; negative where it grows."""
+        return -math.log(2) / math.log(self.rate) if self.rate not in (0.0, 1.0) else math.inf
+
+    @property
+    def verdict(self) -> str:
+        """``vanishes``, ``explodes`` or ``carries``: what is left at the far end, by `rate`.
+
+        It vanishes if less than a thousandth is left, and explodes if it is a thousand times as
+        large.
+        """
+        change = self.steps * math.log(self.rate) if self.rate > 0 else -math.inf
+        limit = math.log(FACTOR)
+        return "vanishes" if change < -limit else "explodes" if change > limit else "carries"
+
+    def __str__(self) -> str:
+        """Return a sentence, such as ``memory (LSTM): carries, 0.98 a step over 99 steps``."""
+        told = f"{self.name} ({self.kind}): {self.verdict}, a factor of {self.rate:.3g} a step"
+        if self.verdict == "vanishes":
+            told += f", half is gone after {abs(self.half_life):.2g} steps"
+        elif self.verdict == "explodes":
+            told += f", doubled after {abs(self.half_life):.2g} steps"
+        return f"{told}, over {self.steps} steps"
+
+
+def gradient_flow(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    loss: Callable[[Any, Any], Any] | None = None,
+    output: int | None = None,
+    layers: Sequence[str] | None = None,
+) -> list[Flow]:
+    """The gradient that flows back through each recurrent layer of a model, for a batch.
+
+    The model runs as in inference. Where it answers at each step, it is asked about the last step
+    that a layer reads, which for a layer that reads backwards is the first.
+
+    Parameters
+    ----------
+    model
+        A built Keras model with layers of `sunhwan.layers`, trained or not.
+    x
+        Its input for a batch: an array, or a list of them.
+    y
+        What it should answer, ``[B, ...]``. The gradient is then that of the loss of each row.
+    loss
+        Of ``(y, output)``, such as a `keras.losses.Loss`; that of ``compile`` if it is left out.
+    output
+        Without `y`: the number of the output whose gradient it is; the largest one of each row, if
+        it is left out.
+    layers
+        Names of the parts that are looked at; all, if it is left out.
+
+    Raises
+    ------
+    UsageError
+        The model cannot be watched, or there is no loss or no such output.
+
+    Examples
+    --------
+    >>> from sunhwan.layers import SimpleRNN
+    >>> model = keras.Sequential([keras.Input((9, 1)), SimpleRNN(1, activation="linear")])
+    >>> model.set_weights([np.ones((1, 1)), np.full((1, 1), 0.5), np.zeros(1)])
+    >>> [flow] = gradient_flow(model, np.ones((2, 9, 1), "float32"))
+    >>> flow.norms[:4].tolist(), round(flow.rate, 6), flow.verdict
+    ([1.0, 0.5, 0.25, 0.125], 0.5, 'carries')
+    """
+    parts = chosen(parts_of(model), layers)
+    inputs = jax.tree.map(jnp.asarray, x)
+    found: dict[str, Flow] = {}
+    for goes_back in (False, True):
+        if alike := [part for part in parts if part.goes_back is goes_back]:
+            ask = _question(model, y, loss, output, alike)
+            found |= {flow.name: flow for flow in _flows(model, inputs, alike, ask)}
+    return [found[part.name] for part in parts]
+
+
+def _question(
+    model: Any, y: Any, loss: Any, output: int | None, parts: Sequence[Part]
+) -> Callable[[Called], Any]:
+    """The scalar that is differentiated: a sum over rows, or a loss, at one step of the output."""
+
+    def at_a_step(values: Any, called: Called) -> Any:
+        """``[B, ...]`` of ``[B, T, ...]``: at the last step that the parts read."""
+        key = id(parts[-1].layer)
+        live, steps = called.masks[key], called.traces[key].states[0].shape[1]
+        if called.output.ndim < 3 or called.output.shape[1] != steps:
+            return values
+        places = jnp.arange(steps) if live is None else jnp.where(live, jnp.arange(steps), -1)
+        last = jnp.broadcast_to(places, values.shape[:2]).max(axis=1)
+        if parts[-1].goes_back:
+            first = jnp.where(places < 0, steps, places)
+            last = jnp.broadcast_to(first, values.shape[:2]).min(axis=1)
+        return values[jnp.arange(len(values)), last]
+
+    if y is not None:
+        wanted, measure = jnp.asarray(y), _loss(model, loss)
+        return lambda called: jnp.sum(
+            measure(at_a_step(wanted, called), at_a_step(called.output, called))
+        )
+
+    def of_output(called: Called) -> Any:
+        values = at_a_step(called.output, called)
+        values = values.reshape(len(values), -1)
+        if output is None:
+            return values.max(axis=1).sum()
+        if not -values.shape[1] <= output < values.shape[1]:
+            raise UsageError(f"the model has {values.shape[1]} outputs, received number {output}")
+        return values[:, output].sum()
+
+    return of_output
+
+
+def _loss(model: Any, loss: Any) -> Callable[[Any, Any], Any]:
+    given = loss if loss is not None else getattr(model, "loss", None)
+    if given is None or isinstance(given, (dict, list)):
+        raise UsageError(
+            f"expected one loss to differentiate for `y`, received {given!r}",
+            hint="give `loss`, such as keras.losses.MeanSquaredError()",
+        )
+    measure = keras.losses.get(given)
+    # not the mean over the batch, but what each row has of its own
+    of_rows: Callable[[Any, Any], Any] = getattr(measure, "call", measure)
+    return of_rows
+
+
+def _flows(
+    model: Any, inputs: Any, parts: Sequence[Part], ask: Callable[[Called], Any]
+) -> list[Flow]:
+    keys = [id(part.layer) for part in parts]
+    shapes = jax.eval_shape(lambda given: _kept(call(model, given), keys), inputs)
+    nothing = {
+        key: tuple(jnp.zeros(state.shape, state.dtype) for state in states)
+        for key, (states, _, _) in shapes.items()
+    }
+
+    def asked(nudges: Any, given: Any) -> Any:
+        called = call(model, given, nudges=nudges)
+        return ask(called), _kept(called, keys)
+
+    gradients, kept = jax.jit(jax.grad(asked, has_aux=True))(nothing, inputs)
+    return [_flow(part, gradients[id(part.layer)], kept[id(part.layer)]) for part in parts]
+
+
+def _kept(called: Called, keys: Sequence[int]) -> dict[int, Any]:
+    """States, gates and mask of each part."""
+    return {
+        key: (called.traces[key].states, called.traces[key].gates, called.masks[key])
+        for key in keys
+    }
+
+
+def _flow(part: Part, gradients: tuple[Any, ...], kept: tuple[Any, Any, Any]) -> Flow:
+    _, gates, mask = kept
+    both = np.concatenate([np.asarray(one, np.float64) for one in gradients], axis=-1)
+    sizes = np.linalg.norm(both, axis=-1)
+    live = np.ones(sizes.shape, bool) if mask is None else np.asarray(mask)
+    norms, rows = by_steps_back(sizes, live, part.goes_back)
+    estimate = _estimate(part, {name: np.asarray(gate)[live] for name, gate in gates.items()})
+    return Flow(part.name, part.kind, norms, rows, rate_of(norms), estimate)
+
+
+def by_steps_back(
+    values: NDArray[Any], live: NDArray[np.bool_], goes_back: bool = False
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Means over rows of ``[B, T]`` values, by steps before the last one that is live.
+
+    Returns
+    -------
+    means, rows
+        ``float64[N]`` and ``int64[N]``, as far back as half of the rows reach.
+
+    Examples
+    --------
+    >>> live = np.array([[True, True, False], [True, True, True]])
+    >>> by_steps_back(np.array([[1.0, 3.0, 0.0], [7.0, 6.0, 5.0]]), live)[0].tolist()
+    [4.0, 3.5, 7.0]
+    """
+    step = 1 if goes_back else -1
+    found = [row[seen][::step] for row, seen in zip(values, live, strict=True)]
+    sizes = np.array([len(row) for row in found])
+    reach = int(np.sort(sizes)[len(sizes) // 2])
+    means = [np.mean([row[n] for row in found if len(row) > n]) for n in range(reach)]
+    return np.array(means), np.array([(sizes > n).sum() for n in range(reach)])
+
+
+def rate_of(norms: Floats) -> float:
+    """The factor per step of a curve: the slope of a line through its logarithms, zeros left out.
+
+    Examples
+    --------
+    >>> round(rate_of(np.array([8.0, 4.0, 2.0, 0.0])), 6)
+    0.5
+    """
+    places = np.flatnonzero(norms > 0)
+    if len(places) < 2:
+        return 1.0 if len(norms) < 2 else 0.0
+    return float(np.exp(np.polyfit(places, np.log(norms[places]), 1)[0]))
+
+
+#: the slope of an activation by its value
+_SLOPES: dict[str, Callable[[Any], Any]] = {
+    "linear": np.ones_like,
+    "tanh": lambda h: 1 - h**2,
+    "sigmoid": lambda h: h * (1 - h),
+    "relu": lambda h: (h > 0).astype(float),
+    "hard_sigmoid": lambda h: ((h > 0) & (h < 1)) / 6,
+}
+
+
+def _estimate(part: Part, gates: dict[str, NDArray[Any]]) -> float:
+    """The factor per step that the textbooks give; gates are those of live steps, ``[N, H]``."""
+    if part.kind == "LSTM":
+        return float(gates["f"].mean())
+    if part.kind == "GRU":
+        return float(gates["z"].mean())
+    kernel = np.asarray(part.layer.cell.recurrent_kernel, np.float64)
+    slopes = _SLOPES[part.cell.activation](gates["h"].astype(np.float64))
+    return float(np.linalg.norm(kernel, 2) * slopes.mean())
