@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sunhwan.runs import canvas
+from sunhwan.runs.maps import attention_map
 from sunhwan.runs.page import Page, Passage, render
-from sunhwan.runs.results_translations import attention, attention_map, by_length, translations
+from sunhwan.runs.results_translations import attention, by_length, translations
 from sunhwan.runs.wording import Words
 from test_page import read
 

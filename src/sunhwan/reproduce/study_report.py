@@ -11,9 +11,9 @@ from sunhwan.reproduce import report
 from sunhwan.reproduce.studies import BIN
 from sunhwan.reproduce.wording import FIGURES, figure_text, measured, seed_words
 from sunhwan.runs import figures
+from sunhwan.runs.maps import attention_map
 from sunhwan.runs.page import Block, Figure, Key, Page, Section, Table
 from sunhwan.runs.page import render as render_page
-from sunhwan.runs.results_translations import attention_map
 
 Variants = Sequence[Mapping[str, Any]]
 

@@ -13,6 +13,7 @@ import unicodedata
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -37,6 +38,38 @@ _CSS = {
     SERIES[4]: "var(--series-5, #a3496b)",
     SERIES[5]: "var(--series-6, #5d6b7a)",
 }
+
+
+@dataclass(frozen=True)
+class Tints:
+    """The colours of a figure.
+
+    Attributes
+    ----------
+    series
+        Of what is drawn beside each other; they repeat after six.
+    """
+
+    ink: str
+    muted: str
+    rule: str
+    reference: str
+    accent: str
+    series: tuple[str, ...]
+
+    def of(self, index: int) -> str:
+        """The colour of the series at place `index`."""
+        return self.series[index % len(self.series)]
+
+
+#: follow the page, light or dark; of a figure that goes through `svg`
+ON_PAGE = Tints(INK, MUTED, RULE, REFERENCE, ACCENT, SERIES)
+_FIXED = {drawn: variable.rpartition(" ")[2][:-1] for drawn, variable in _CSS.items()}
+#: the colours of a light page, for a notebook or a file
+ON_PAPER = Tints(
+    *(_FIXED[drawn] for drawn in (INK, MUTED, RULE, REFERENCE, ACCENT)),
+    series=tuple(_FIXED[drawn] for drawn in SERIES),
+)
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -69,9 +102,11 @@ _STYLE: dict[Any, Any] = {
 _WIDE_LACKS = 0.4
 
 
-def style() -> AbstractContextManager[None]:
+def style(tints: Tints = ON_PAGE) -> AbstractContextManager[None]:
     """The look of the page, for as long as a figure is drawn."""
-    return mpl.rc_context(_STYLE)
+    if tints == ON_PAGE:
+        return mpl.rc_context(_STYLE)
+    return mpl.rc_context({key: _FIXED.get(value, value) for key, value in _STYLE.items()})
 
 
 def tint(index: int) -> str:
