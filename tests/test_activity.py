@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import cases
 import keras
 import numpy as np
 import pytest
 
+import cases
 from sunhwan import layers
 from sunhwan.errors import ShapeError
 from sunhwan.insight.activity import Activity, activity, followers, signals_of

@@ -264,7 +264,12 @@ ZEROS = SimpleNamespace(
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda experiment: experiment.name)
 def test_every_model_has_the_published_sizes(experiment):
-    shapes = {"counting": (4, 1), "multiplication": (100, 2), "reuters-gru": (300,)}
+    shapes = {
+        "counting": (4, 1),
+        "multiplication": (100, 2),
+        "vanishing-gradient": (100, 2),
+        "reuters-gru": (300,),
+    }
     shape = shapes.get(experiment.name, (20,) if "imdb20" in experiment.name else (500,))
     dtype = np.int32 if len(shape) == 1 else np.float32
     x = np.zeros((1, *shape), dtype)

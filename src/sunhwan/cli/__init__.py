@@ -19,6 +19,7 @@ from sunhwan.cli.compare import compare
 from sunhwan.cli.evaluate import evaluate
 from sunhwan.cli.export import export
 from sunhwan.cli.generate import generate, suggest
+from sunhwan.cli.insight import insight
 from sunhwan.cli.language import spoken
 from sunhwan.cli.predict import predict
 from sunhwan.cli.report import report
@@ -81,7 +82,7 @@ app.command(cls=TaskCommand)(train)
 app.command(cls=TaskCommand)(tune)
 for _verb in (
     *(resume, evaluate, predict, generate, suggest, translate, caption),
-    *(compare, report, export),
+    *(compare, report, insight, export),
 ):
     app.command(cls=Command)(_verb)
 for _other in (check, reproduce, bench):

@@ -200,8 +200,8 @@ def followers(seen: Activity, signals: Mapping[str, ArrayLike], *, most: int = 1
             continue
         # a unit that never moves goes with nothing
         together = (wanted @ values) / np.where(spread > 0, spread, np.inf) / size
-        for unit in np.argsort(-np.abs(together), kind="stable")[:most]:
-            found.append(Follower(seen.name, name, int(unit), signal, float(together[unit])))
+        units = np.argsort(-np.abs(together), kind="stable")[:most]
+        found += [Follower(seen.name, name, int(u), signal, float(together[u])) for u in units]
     return found
 
 

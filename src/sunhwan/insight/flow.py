@@ -17,7 +17,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.errors import UsageError
+from sunhwan.insight.asked import answers_at_steps, last_step, number_of
 from sunhwan.insight.parts import Called, Part, call, chosen, parts_of
 
 Floats = NDArray[np.float64]
@@ -43,9 +45,9 @@ class Flow:
         Of the `sunhwan.insight.parts.Part`.
     norms
         ``float64[N]``: L2 norm of the derivative for the state n steps before the last that the
-        layer reads, mean over the rows that have so many; 0 where float32 has no smaller number.
+        layer reads, mean over rows; 0 where float32 has no smaller number.
     rows
-        ``int[N]``: how many rows that is.
+        Of how many rows: of the longer half of them, which have N steps or more.
     rate
         Factor per step: the slope of a straight line through the logarithms of `norms`.
     estimate
@@ -58,7 +60,7 @@ class Flow:
     name: str
     kind: str
     norms: Floats
-    rows: NDArray[np.int64]
+    rows: int
     rate: float
     estimate: float
 
@@ -101,11 +103,18 @@ def gradient_flow(
     loss: Callable[[Any, Any], Any] | None = None,
     output: int | None = None,
     layers: Sequence[str] | None = None,
+    through: Literal["layer", "model"] = "layer",
 ) -> list[Flow]:
     """The gradient that flows back through each recurrent layer of a model, for a batch.
 
     The model runs as in inference. Where it answers at each step, it is asked about the last step
     that a layer reads, which for a layer that reads backwards is the first.
+
+    A gradient has other ways back than through the steps of a layer: through a layer above, or from
+    an answer that looks at all steps, as pooling does. They say nothing of what the layer can
+    carry, so they are left out: the gradient for its last state goes back through the layer alone.
+    Of a row in which no gradient comes to the last state (of a maximum over the steps, say), a
+    random direction goes back. In a single layer that gives its last step there is no other way.
 
     Parameters
     ----------
@@ -122,6 +131,8 @@ def gradient_flow(
         it is left out.
     layers
         Names of the parts that are looked at; all, if it is left out.
+    through
+        ``model`` takes the whole gradient instead, by all ways: what training sees.
 
     Raises
     ------
@@ -137,13 +148,19 @@ def gradient_flow(
     >>> flow.norms[:4].tolist(), round(flow.rate, 6), flow.verdict
     ([1.0, 0.5, 0.25, 0.125], 0.5, 'carries')
     """
-    parts = chosen(parts_of(model), layers)
+    if through not in ("layer", "model"):
+        raise UsageError(f"`through` must be 'layer' or 'model', received {through!r}")
+    every = parts_of(model)
+    parts = chosen(every, layers)
+    # then there is no way but through the layer
+    is_alone = len(every) == 1 and not every[0].layer.return_sequences
     inputs = jax.tree.map(jnp.asarray, x)
     found: dict[str, Flow] = {}
     for goes_back in (False, True):
         if alike := [part for part in parts if part.goes_back is goes_back]:
             ask = _question(model, y, loss, output, alike)
-            found |= {flow.name: flow for flow in _flows(model, inputs, alike, ask)}
+            by_all = through == "model" or is_alone
+            found |= {flow.name: flow for flow in _flows(model, inputs, alike, ask, by_all)}
     return [found[part.name] for part in parts]
 
 
@@ -152,33 +169,24 @@ def _question(
 ) -> Callable[[Called], Any]:
     """The scalar that is differentiated: a sum over rows, or a loss, at one step of the output."""
 
-    def at_a_step(values: Any, called: Called) -> Any:
+    def at_last(values: Any, called: Called) -> Any:
         """``[B, ...]`` of ``[B, T, ...]``: at the last step that the parts read."""
-        key = id(parts[-1].layer)
-        live, steps = called.masks[key], called.traces[key].states[0].shape[1]
-        if called.output.ndim < 3 or called.output.shape[1] != steps:
+        if not answers_at_steps(called, parts[-1]):
             return values
-        places = jnp.arange(steps) if live is None else jnp.where(live, jnp.arange(steps), -1)
-        last = jnp.broadcast_to(places, values.shape[:2]).max(axis=1)
-        if parts[-1].goes_back:
-            first = jnp.where(places < 0, steps, places)
-            last = jnp.broadcast_to(first, values.shape[:2]).min(axis=1)
-        return values[jnp.arange(len(values)), last]
+        return values[jnp.arange(len(values)), last_step(called, parts[-1])]
 
     if y is not None:
         wanted, measure = jnp.asarray(y), _loss(model, loss)
         return lambda called: jnp.sum(
-            measure(at_a_step(wanted, called), at_a_step(called.output, called))
+            measure(at_last(wanted, called), at_last(called.output, called))
         )
 
     def of_output(called: Called) -> Any:
-        values = at_a_step(called.output, called)
+        values = at_last(called.output, called)
         values = values.reshape(len(values), -1)
         if output is None:
             return values.max(axis=1).sum()
-        if not -values.shape[1] <= output < values.shape[1]:
-            raise UsageError(f"the model has {values.shape[1]} outputs, received number {output}")
-        return values[:, output].sum()
+        return values[:, number_of(output, values.shape[1])].sum()
 
     return of_output
 
@@ -197,7 +205,7 @@ def _loss(model: Any, loss: Any) -> Callable[[Any, Any], Any]:
 
 
 def _flows(
-    model: Any, inputs: Any, parts: Sequence[Part], ask: Callable[[Called], Any]
+    model: Any, inputs: Any, parts: Sequence[Part], ask: Callable[[Called], Any], by_all: bool
 ) -> list[Flow]:
     keys = [id(part.layer) for part in parts]
     shapes = jax.eval_shape(lambda given: _kept(call(model, given), keys), inputs)
@@ -211,7 +219,39 @@ def _flows(
         return ask(called), _kept(called, keys)
 
     gradients, kept = jax.jit(jax.grad(asked, has_aux=True))(nothing, inputs)
+    if not by_all:
+        starts = {
+            id(part.layer): _starts(part, gradients[id(part.layer)], kept[id(part.layer)][2])
+            for part in parts
+        }
+        gradients = jax.jit(jax.grad(partial(_own, model)))(nothing, starts, inputs)
     return [_flow(part, gradients[id(part.layer)], kept[id(part.layer)]) for part in parts]
+
+
+def _own(model: Any, nudges: Any, starts: Any, inputs: Any) -> Any:
+    """What has ``starts`` as its gradient for the last states, and no way but through a layer."""
+    called = call(model, inputs, nudges=nudges, change_input=lambda _, x: jax.lax.stop_gradient(x))
+    return sum(
+        jnp.sum(start * state)
+        for key in starts
+        for start, state in zip(starts[key], called.traces[key].last, strict=True)
+    )
+
+
+def _starts(part: Part, gradients: tuple[Any, ...], mask: Any) -> list[NDArray[Any]]:
+    """The gradient for the last state of each row; a random direction, where there is none."""
+    rows, steps, units = gradients[0].shape
+    live = np.ones((rows, steps), bool) if mask is None else np.asarray(mask)
+    places = np.where(live, np.arange(steps), steps if part.goes_back else -1)
+    last = places.min(axis=1) if part.goes_back else places.max(axis=1)
+    last = np.clip(last, 0, steps - 1)
+    found = np.stack([np.asarray(one)[np.arange(rows), last] for one in gradients])
+    random = np.random.default_rng(0).standard_normal((len(found), rows, units))
+    random[1:] = 0.0  # an answer reads h, never c
+    random /= np.linalg.norm(random[0], axis=-1)[:, None]
+    nothing = ~found.any(axis=(0, 2))
+    found[:, nothing] = random[:, nothing]
+    return list(found)
 
 
 def _kept(called: Called, keys: Sequence[int]) -> dict[int, Any]:
@@ -234,26 +274,26 @@ def _flow(part: Part, gradients: tuple[Any, ...], kept: tuple[Any, Any, Any]) ->
 
 def by_steps_back(
     values: NDArray[Any], live: NDArray[np.bool_], goes_back: bool = False
-) -> tuple[Floats, NDArray[np.int64]]:
+) -> tuple[Floats, int]:
     """Means over rows of ``[B, T]`` values, by steps before the last one that is live.
 
     Returns
     -------
     means, rows
-        ``float64[N]`` and ``int64[N]``, as far back as half of the rows reach.
+        ``float64[N]``, as far back as half of the rows reach, and the number of those rows. Shorter
+        ones are left out, so that each mean is over the same ones.
 
     Examples
     --------
     >>> live = np.array([[True, True, False], [True, True, True]])
     >>> by_steps_back(np.array([[1.0, 3.0, 0.0], [7.0, 6.0, 5.0]]), live)[0].tolist()
-    [4.0, 3.5, 7.0]
+    [5.0, 6.0, 7.0]
     """
     step = 1 if goes_back else -1
     found = [row[seen][::step] for row, seen in zip(values, live, strict=True)]
-    sizes = np.array([len(row) for row in found])
-    reach = int(np.sort(sizes)[len(sizes) // 2])
-    means = [np.mean([row[n] for row in found if len(row) > n]) for n in range(reach)]
-    return np.array(means), np.array([(sizes > n).sum() for n in range(reach)])
+    reach = sorted(map(len, found))[len(found) // 2]
+    longest = [row[:reach] for row in found if len(row) >= reach]
+    return np.mean(longest, axis=0), len(longest)
 
 
 def rate_of(norms: Floats) -> float:

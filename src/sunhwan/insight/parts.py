@@ -12,7 +12,6 @@ import numpy as np
 
 from sunhwan import engine
 from sunhwan.errors import UsageError
-from sunhwan.layers.bidirectional import Bidirectional
 from sunhwan.layers.recurrent import FusedLoop, engine_cell
 from sunhwan.layers.watching import Watch, check_watchable, watching
 
@@ -32,11 +31,15 @@ class Part:
         The Keras layer.
     goes_back
         True if it reads from the last step to the first.
+    paired
+        True if it is a direction of a bidirectional layer, which gives what both say of a step at
+        that step. A layer alone that reads backwards gives its steps in the order it read them.
     """
 
     name: str
     layer: Any
     goes_back: bool
+    paired: bool = False
 
     @property
     def cell(self) -> engine.Cell:
@@ -83,10 +86,10 @@ def parts_of(model: Any) -> list[Part]:
     for layer in model._flatten_layers():
         if id(layer) in inside:
             continue
-        if isinstance(layer, Bidirectional):
+        if isinstance(layer, keras.layers.Bidirectional):
             both = ((layer.forward_layer, "→"), (layer.backward_layer, "←"))
             inside.update(id(one) for one, _ in both)
-            found += [_part(one, f"{layer.name} {arrow}") for one, arrow in both]
+            found += [_part(one, f"{layer.name} {arrow}", paired=True) for one, arrow in both]
         elif isinstance(layer, _STOCK):
             inside.add(id(layer))
             found.append(_part(layer, layer.name))
@@ -95,7 +98,7 @@ def parts_of(model: Any) -> list[Part]:
     return found
 
 
-def _part(layer: Any, name: str) -> Part:
+def _part(layer: Any, name: str, paired: bool = False) -> Part:
     if not isinstance(layer, FusedLoop):
         kind = type(layer).__name__
         raise UsageError(
@@ -103,7 +106,7 @@ def _part(layer: Any, name: str) -> Part:
             hint=f"build the model with sunhwan.layers.{kind}, and `set_weights` what was learnt",
         )
     check_watchable(layer)
-    return Part(name, layer, goes_back=layer.go_backwards)  # type: ignore[attr-defined]
+    return Part(name, layer, layer.go_backwards, paired)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -125,20 +128,32 @@ class Called:
     masks: dict[int, Any]
 
 
-def call(model: Any, inputs: Any, **changes: Any) -> Called:
+def call(model: Any, inputs: Any, *, weights: Any = None, **changes: Any) -> Called:
     """What a model gives in inference while it is watched; a function that JAX can differentiate.
 
     Parameters
     ----------
+    weights
+        As `weights_of` gives them, which a compiled function takes as an argument, for otherwise it
+        holds a copy of them; those of the model, if they are left out.
     changes
         As of `sunhwan.layers.watching.watching`.
     """
-    values = [[v.value for v in model.trainable_variables],
-              [v.value for v in model.non_trainable_variables]]  # fmt: skip
     with watching(**changes) as watch:
-        outputs, _ = model.stateless_call(*values, inputs, training=False)
-    first = jax.tree.leaves(outputs)[0]
-    return Called(first, *_sorted(watch))
+        output = answer(model, weights_of(model) if weights is None else weights, inputs)
+    return Called(output, *_sorted(watch))
+
+
+def weights_of(model: Any) -> list[list[Any]]:
+    """The weights of a model that are learnt, and the others."""
+    both = (model.trainable_variables, model.non_trainable_variables)
+    return [[variable.value for variable in some] for some in both]
+
+
+def answer(model: Any, weights: Any, inputs: Any) -> Any:
+    """The first output of a model in inference, of which it is a function."""
+    outputs, _ = model.stateless_call(*weights, inputs, training=False)
+    return jax.tree.leaves(outputs)[0]
 
 
 def _sorted(watch: Watch) -> tuple[dict[int, engine.Trace], dict[int, Any]]:

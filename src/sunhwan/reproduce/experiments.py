@@ -72,6 +72,8 @@ class Experiment:
         weights of the last epoch are kept, as in the tutorials.
     headline
         The figure that the report opens with, and the one of `Variant.published` beside it.
+    flow
+        Whether the gradient that flows back is measured, before training and after.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Experiment:
     validation_split: float
     headline: str
     early_stopping: bool = False
+    flow: bool = False
 
 
 def find(name: str) -> Experiment:
@@ -115,6 +118,24 @@ def _multiplication(kind: str) -> Callable[[Any], list[Any]]:
         return [layer(30, return_sequences=True), layer(30), _dense(1)]
 
     return build
+
+
+def _carrying(layers: Any) -> list[Any]:
+    """An LSTM whose cells begin with memories of 1 to 100 steps (Tallec and Ollivier 2018)."""
+    import keras
+
+    def chrono(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        units = shape[0] // 4
+        steps = keras.ops.log(keras.random.uniform((units,), 1.0, 99.0))
+        rest = keras.ops.zeros((2 * units,))
+        return keras.ops.cast(keras.ops.concatenate([-steps, steps, rest]), dtype or "float32")
+
+    options = {"unit_forget_bias": False, "bias_initializer": chrono}
+    return [
+        layers.LSTM(30, return_sequences=True, **options),
+        layers.LSTM(30, **options),
+        _dense(1),
+    ]
 
 
 def _imdb(kind: str) -> Callable[[Any], list[Any]]:
@@ -265,6 +286,45 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         batch=32,
         validation_split=0.2,
         headline="share_right",
+    ),
+    Experiment(
+        name="vanishing-gradient",
+        title="Why gradients vanish, and what an LSTM does about it",
+        task="numbers",
+        data="3,000 sequences of 100 steps, each a mark and a number from 0 to 1, two of them "
+        "marked; the answer is the product of the marked numbers; 2,560 train, 440 test",
+        load=multiplication,
+        variants=(
+            Variant(
+                "simple-rnn",
+                "SimpleRNN(30) twice",
+                _multiplication("SimpleRNN"),
+                (990, 1_830, 31),
+                {},
+                calm=10,
+            ),
+            Variant(
+                "gru", "GRU(30) twice", _multiplication("GRU"), (3_060, 5_580, 31), {}, calm=10
+            ),
+            Variant(
+                "lstm", "LSTM(30) twice", _multiplication("LSTM"), (3_960, 7_320, 31), {}, calm=10
+            ),
+            Variant(
+                "lstm-chrono",
+                "LSTM(30) twice, open forget gates at the start",
+                _carrying,
+                (3_960, 7_320, 31),
+                {},
+                calm=10,
+            ),
+        ),
+        loss="mse",
+        optimizer="adam",
+        epochs=100,
+        batch=32,
+        validation_split=0.2,
+        headline="share_right",
+        flow=True,
     ),
     _reviews(
         "imdb-simple-rnn",

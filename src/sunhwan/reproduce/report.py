@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sunhwan.reproduce import classes
+from sunhwan.reproduce.flows import flows
 from sunhwan.reproduce.wording import (
     FIGURES,
     figure_text,
@@ -33,6 +34,7 @@ def render(results: Mapping[str, Any]) -> str:
         note=_note(results),
         compared=_compared(results),
         sections=[
+            *flows(results),
             *(_variant(results, variant) for variant in results["variants"]),
             _models(results),
             again(results),

@@ -11,11 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.errors import TrainingError
+from sunhwan.layers.recurrent import FusedLoop
 from sunhwan.reproduce.experiments import PATIENCE, TOLERANCE, Experiment, Variant
 from sunhwan.reproduce.material import Material
 from sunhwan.runs.interrupt import CtrlC, heard
 from sunhwan.runs.progress import Progress
 from sunhwan.runs.statistics import confusion, one_against_rest, overall
+
+#: test rows that the gradient is measured on
+_FLOW_ROWS = 64
 
 
 def build(experiment: Experiment, variant: Variant, layers: Any, material: Material) -> Any:
@@ -65,6 +69,7 @@ def train(
     dict
         ``seed``, ``test_loss``, ``accuracy`` or ``share_right`` (on the test set), the last
         ``val_loss`` and ``val_accuracy`` or ``val_share_right`` where there is validation,
+        ``flow`` ``before`` and ``after`` training where the experiment asks for it of our layers,
         ``epochs_run``, ``seconds``, ``history`` (by epoch), and ``confusion`` (rows predicted)
         with ``statistics``, or ``points`` (``wanted`` and ``predicted`` numbers).
 
@@ -80,15 +85,30 @@ def train(
         keras.utils.set_random_seed(seed)
         model = build(experiment, variant, layers, material)
         watch = _Watch(experiment.name, seed, progress, ctrl_c)
+        flow = experiment.flow and isinstance(model.layers[0], FusedLoop)
+        begun = _flow(model, material) if flow else None
         start = time.perf_counter()
         history = _fit(experiment, variant, model, material, epochs, watch)
         seconds = time.perf_counter() - start
         record: dict[str, Any] = {"seed": seed}
+        if flow:
+            record["flow"] = {"before": begun, "after": _flow(model, material)}
         record.update(_judge(experiment, model, material))
         record.update({k: v[-1] for k, v in history.items() if k.startswith("val_")})
         record.update(epochs_run=len(history["loss"]), seconds=round(seconds, 2), history=history)
         _check_record(experiment.name, record)
     return record
+
+
+def _flow(model: Any, material: Material) -> dict[str, Any]:
+    """The gradient of the answer for the states of the first layer, by all ways through the model:
+    what that layer has to learn from."""
+    from sunhwan.insight.flow import gradient_flow
+
+    rows, first = material.x_test[:_FLOW_ROWS], model.layers[0].name
+    [found] = gradient_flow(model, rows, layers=[first], through="model")
+    share = found.norms / found.norms.max()
+    return {"share": share.tolist(), "rate": found.rate, "verdict": found.verdict}
 
 
 def _fit(

@@ -67,8 +67,12 @@ ON_PAGE = Tints(INK, MUTED, RULE, REFERENCE, ACCENT, SERIES)
 _FIXED = {drawn: variable.rpartition(" ")[2][:-1] for drawn, variable in _CSS.items()}
 #: the colours of a light page, for a notebook or a file
 ON_PAPER = Tints(
-    *(_FIXED[drawn] for drawn in (INK, MUTED, RULE, REFERENCE, ACCENT)),
-    series=tuple(_FIXED[drawn] for drawn in SERIES),
+    _FIXED[INK],
+    _FIXED[MUTED],
+    _FIXED[RULE],
+    _FIXED[REFERENCE],
+    _FIXED[ACCENT],
+    tuple(_FIXED[drawn] for drawn in SERIES),
 )
 
 _STYLE: dict[Any, Any] = {
@@ -185,7 +189,9 @@ def svg(figure: Figure, label: str) -> str:
     """
     buffer = io.StringIO()
     # names inside the file come from this salt: the same for the same figure, else different
-    with mpl.rc_context({"svg.hashsalt": label}), warnings.catch_warnings():
+    texts = ("svg.fonttype", "text.parse_math")
+    options: dict[Any, Any] = {name: _STYLE[name] for name in texts}
+    with mpl.rc_context({"svg.hashsalt": label, **options}), warnings.catch_warnings():
         # only the room for a text is measured with Matplotlib's font: the reader's font draws it
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")
         FigureCanvasSVG(figure).print_svg(

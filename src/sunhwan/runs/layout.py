@@ -26,9 +26,10 @@ LIMITS = {
     "predictions.jsonl": 128 * _MB,
     "results.json": 32 * _MB,
     "report.html": 128 * _MB,
+    "insight.html": 128 * _MB,
 }
 #: those that may be made anew in a finished run
-CHANGING = {"run.json", "results.json", "report.html"}
+CHANGING = {"run.json", "results.json", "report.html", "insight.html"}
 #: those that have a checksum in a finished run
 SEALED = set(LIMITS) - CHANGING
 #: those without which there is no network

@@ -73,6 +73,14 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Equation:
+    """An equation on a line of its own, and where it is from."""
+
+    text: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Key:
     """What the lines of the figures mean: ``(text, CSS colour, dashed)`` each."""
 
@@ -126,7 +134,7 @@ class Strip:
         return [(Markup(svg), name) for svg, name in self.tiles]
 
 
-Block = Figure | Table | Code | Key | Links | Passage | Strip | str
+Block = Figure | Table | Code | Equation | Key | Links | Passage | Strip | str
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sunhwan.runs import (
     results_comparison,
     results_data,
     results_errors,
+    results_insight,
     results_numbers,
     results_translations,
     results_writing,
@@ -65,6 +66,11 @@ def render_results(results: Mapping[str, Any], lang: str = "en") -> str:
 def _note(results: Mapping[str, Any], words: Words) -> str:
     repeats = results_numbers.repeats_last(records(results, "forecasts"))
     return words("forecasts.echo") if repeats else ""
+
+
+def _insight(results: Mapping[str, Any], words: Words) -> list[Section]:
+    """What `sunhwan insight` found, if it has been called."""
+    return results_insight.sections(results.get("insight") or {}, words)
 
 
 def _training(results: Mapping[str, Any], words: Words) -> list[Section]:
@@ -194,6 +200,7 @@ _PARTS: tuple[Callable[[Mapping[str, Any], Words], list[Section]], ...] = (
     results_numbers.points,
     results_numbers.forecasts,
     results_numbers.skill,
+    _insight,
     _model,
     _again,
     _environment,

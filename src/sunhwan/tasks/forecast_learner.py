@@ -105,11 +105,12 @@ class ForecastLearner:
         self.encoder = SeriesEncoder.of(data, cuts, scaler, length, [why])
         count = len(self.windows(data, "train", horizon=self.steps))
         self.config = self.config.settled(batch_size=default_batch_size(count))
-        self._build()
+        self.model = self.untrained()
 
-    def _build(self) -> None:
+    def untrained(self) -> Any:
+        """A network of the same shape, with the random weights that training began with."""
         with drawn_from(self.config.seed):
-            self.model = build_forecaster(**self._network())
+            return build_forecaster(**self._network())
 
     def _network(self) -> dict[str, Any]:
         """All that decides the network's shape."""
@@ -272,7 +273,7 @@ class ForecastLearner:
         if fewest_bytes(learner._network()) > most_bytes:
             raise DataError(f"{where}: the network is larger than the file of its weights")
         learner.widths = _widths(model.get("widths"), learner.horizon, where)
-        learner._build()
+        learner.model = learner.untrained()
         return learner
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sunhwan.data.written import guess_written, written_encoder, written_encoder_from_config
-from sunhwan.errors import DataError
+from sunhwan.errors import DataError, UsageError
 from sunhwan.runs.progress import Progress
 from sunhwan.tasks.generate_config import GenerateConfig
 from sunhwan.tasks.language_batches import StreamBatches, joined
@@ -80,8 +80,15 @@ class LanguageLearner:
         return notes
 
     def _build(self, network: LanguageNetwork) -> None:
+        self.network = network
+        self.model = self.untrained()
+
+    def untrained(self) -> Any:
+        """A network of the same shape, with the random weights that training began with."""
+        if self.network is None:
+            raise UsageError("a learner must be prepared before it has a network")
         with drawn_from(self.config.seed):
-            self.network, self.model = network, network.build()
+            return self.network.build()
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """The ids of each text; none for no text."""

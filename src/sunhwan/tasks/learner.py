@@ -84,9 +84,15 @@ class Learner:
         self._build(Network.of(self.config, self.encoder, outputs, self.per_step))
 
     def _build(self, network: Network) -> None:
-        """Build a network with the random weights of the seed."""
+        self.network = network
+        self.model = self.untrained()
+
+    def untrained(self) -> Any:
+        """A network of the same shape, with the random weights that training began with."""
+        if self.network is None:
+            raise UsageError("a learner must be prepared before it has a network")
         with drawn_from(self.config.seed):
-            self.network, self.model = network, network.build()
+            return self.network.build()
 
     def _learn_answers(self, examples: Examples) -> None:
         if not examples.targets:
