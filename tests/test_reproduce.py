@@ -369,3 +369,42 @@ def test_json_refuses_what_is_not_finite_and_names_it(tmp_path):
     path.write_text('{"a": 1,\n "b": }', encoding="utf-8")
     with pytest.raises(DataError, match=r"a\.json, line 2: not JSON"):
         read_json(path)
+
+
+def test_gradients_are_measured_before_training_and_with_the_best_weights(tmp_path):
+    # labels are random, so that the second epoch is already worse on others than the first
+    experiment = small(classes=2, flow=True, optimizer="rmsprop")
+    result = run(experiment, (1,), out=tmp_path / "two")
+    [record] = result.results["variants"][0]["seeds"]
+    assert np.argmin(record["history"]["val_loss"]) == 0
+    shorter = run(experiment, (1,), epochs=1, out=tmp_path / "one")
+    best = shorter.results["variants"][0]["seeds"][0]["flow"]
+    assert record["flow"] == best
+    for when in ("before", "after"):
+        share = record["flow"][when]["share"]
+        assert len(share) == 5
+        assert max(share) == 1.0
+    assert record["flow"]["before"]["rate"] != record["flow"]["after"]["rate"]
+    page = result.report_path.read_text("utf-8")
+    assert "How far gradients reach back" in page
+    assert "Pascanu" in page
+
+
+def test_gradients_of_layers_that_cannot_be_watched_are_left_out(tmp_path):
+    result = start(small(flow=True), tmp_path)
+    assert "flow" not in result.results["variants"][0]["seeds"][0]
+    assert "How far gradients" not in result.report_path.read_text("utf-8")
+
+
+def test_an_open_forget_gate_begins_with_memories_of_1_to_99_steps():
+    [carrying] = [v for v in find("vanishing-gradient").variants if v.name == "lstm-chrono"]
+    keras.utils.set_random_seed(4)
+    layer = carrying.build(keras.layers)[0]
+    layer.build((None, 100, 2))
+    i, f, c, o = np.split(np.asarray(layer.cell.bias), 4)
+    np.testing.assert_array_equal(i, -f)
+    assert (c == 0).all()
+    assert (o == 0).all()
+    assert (f >= 0).all()
+    assert (np.exp(f) <= 99).all()
+    assert np.ptp(np.exp(f)) > 40  # 30 draws from 1 to 99

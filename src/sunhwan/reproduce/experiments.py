@@ -73,7 +73,8 @@ class Experiment:
     headline
         The figure that the report opens with, and the one of `Variant.published` beside it.
     flow
-        Whether the gradient that flows back is measured, before training and after.
+        Whether the gradient that flows back is measured, before training and after it, with the
+        weights of the epoch whose ``val_loss`` was best: they are the ones that are kept.
     """
 
     name: str

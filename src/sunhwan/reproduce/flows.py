@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sunhwan.reproduce.wording import figure_text
+from sunhwan.reproduce.wording import FIGURES, figure_text
 from sunhwan.runs import canvas, insight_figures
 from sunhwan.runs.insight_figures import Line
 from sunhwan.runs.page import Block, Equation, Figure, Key, Section, Table
@@ -16,8 +16,8 @@ from sunhwan.runs.page import Block, Equation, Figure, Key, Section, Table
 _READ = (
     "To learn that a number at the front of the sequence matters, a gradient must come back to it "
     "from the answer at the end. The curves show what share of it arrives n steps back, at the "
-    "states of the first layer: thin with the random weights that training began with, thick "
-    "after training, the geometric mean over the seeds. Each step multiplies the gradient by a "
+    "states of the first layer: thin with the random weights that training began with, thick with "
+    "those of the epoch whose validation loss was best, the geometric mean over the seeds. Each step multiplies the gradient by a "
     "Jacobian; where that shrinks it by the same factor again and again, the curve is a straight "
     "line that falls, and what is far back cannot be learnt."
 )
@@ -29,7 +29,7 @@ _EQUATION = Equation(
 _STARTS = (
     "An LSTM does not carry by its form alone: Keras begins its forget gates at a bias of 1, which "
     "lets about 0.73 of a cell through at each step, and over 100 steps nothing is left of that. "
-    "It can learn to open them, which a SimpleRNN cannot. The last network begins with biases that "
+    "It can learn to open them; a SimpleRNN has no such gate. The last network begins with biases that "
     "let cells remember for 1 to 100 steps (Tallec & Ollivier 2018, chrono initialisation)."
 )
 
@@ -39,9 +39,10 @@ def flows(results: Mapping[str, Any]) -> list[Section]:
     variants = [one for one in results["variants"] if "flow" in one["seeds"][0]]
     if not variants:
         return []
-    lines, key = [], []
+    lines, legend, key = [], [], results["headline"]
+    back = len(variants[0]["seeds"][0]["flow"]["before"]["share"]) - 1
     for place, one in enumerate(variants):
-        key.append((one["title"], canvas.css(canvas.tint(place)), False))
+        legend.append((one["title"], canvas.css(canvas.tint(place)), False))
         for when, style in (("before", "thin"), ("after", "solid")):
             lines.append(Line(f"{one['title']}, {when}", _mean(one, when), place, style))
     drawn = insight_figures.flow(
@@ -50,14 +51,14 @@ def flows(results: Mapping[str, Any]) -> list[Section]:
         axis_names=("steps before the answer", "share of the gradient that arrives"),
     )
     svg = canvas.svg(drawn, "Size of the gradient by steps back, before and after training")
-    blocks: list[Block] = [_READ, _EQUATION, Key(key), Figure(svg, wide=True), _STARTS]
-    head = ["", "a step, before", "a step, after", "99 steps back, before", "after", "right"]
+    blocks: list[Block] = [_READ, _EQUATION, Key(legend), Figure(svg, wide=True), _STARTS]
+    head = ["", "a step, before", "a step, after", f"{back} steps back, before", "after", FIGURES[key]]
     rows = [
         [
             one["title"],
             *(_spread([seed["flow"][when]["rate"] for seed in one["seeds"]]) for when in _WHEN),
             *(f"{_mean(one, when)[-1]:.1e}" for when in _WHEN),
-            figure_text("share_right", one["summary"]["share_right"]["mean"]),
+            figure_text(key, one["summary"][key]["mean"]),
         ]
         for one in variants
     ]

@@ -123,6 +123,9 @@ def _fit(
     callbacks: list[Any] = [watch]
     if experiment.early_stopping:
         callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", patience=PATIENCE))
+    if experiment.flow:
+        keep = {"restore_best_weights": True, "patience": epochs}
+        callbacks.append(keras.callbacks.EarlyStopping(monitor="val_loss", **keep))
     if variant.calm:
         callbacks.append(_calm_down(epochs - variant.calm))
     figures: dict[str, list[float]] = model.fit(
