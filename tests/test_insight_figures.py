@@ -94,6 +94,8 @@ def test_a_page_has_all_its_sections_in_both_languages(model, lang):
     assert "<0&3>" not in page
     assert "<svg>drawn</svg>" in page
     assert "script" not in page
+    assert "mathdefault" not in page
+    assert ">10⁻" in page or ">1</text>" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert f'lang="{lang}"' in page
     if lang == "ko":

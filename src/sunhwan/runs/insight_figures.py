@@ -6,6 +6,7 @@ Each gives a Matplotlib figure: with `sunhwan.runs.canvas.ON_PAGE` one that goes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.runs import canvas
@@ -75,12 +76,29 @@ def flow(
             panel.plot(values, color=tints.of(line.tint), label=line.name, **_LOOKS[line.style])
         panel.axhline(1.0, color=tints.rule, linewidth=0.8, zorder=0)
         panel.set_ylim(max(min(shown), _LEAST) / 2, max(shown) * 2)
+        panel.yaxis.set_major_formatter(lambda value, place: _power(value))
+        panel.yaxis.set_minor_formatter(NullFormatter())
         _steps_back(panel, max(len(np.atleast_1d(line.values)) for line in lines))
         panel.set_xlabel(axis_names[0])
         panel.set_ylabel(axis_names[1])
         if tints is not ON_PAGE:
             panel.legend(frameon=False)
         return figure
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _power(value: float) -> str:
+    """A power of ten as text.
+
+    Examples
+    --------
+    >>> _power(1e-12), _power(1.0), _power(100.0)
+    ('10⁻¹²', '1', '10²')
+    """
+    exponent = round(math.log10(value))
+    return f"10{str(exponent).translate(_RAISED)}" if exponent else "1"
 
 
 def horizon(
