@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sunhwan.errors import UsageError
 from sunhwan.insight.activity import Activity, Follower, activity, followers, signals_of
 from sunhwan.insight.attribution import Attribution, integrated_gradients
-from sunhwan.insight.flow import Flow, gradient_flow
+from sunhwan.insight.flow import Flow, gradient_flows
 from sunhwan.insight.horizon import memory_horizon
-from sunhwan.insight.parts import parts_of, rows_of
+from sunhwan.insight.parts import parts_of, rows_of, weights_of
 from sunhwan.layers.bidirectional import Bidirectional
 
 Signals = Mapping[tuple[str, str], NDArray[np.float64]]
@@ -85,10 +85,10 @@ def findings(
     parts_of(model)  # what cannot be looked into is refused before anything is computed
     found: dict[str, Any] = {}
     say("how far the gradient flows back")
-    found["flow"] = [_flow(one) for one in gradient_flow(model, x)]
-    if untrained is not None:
-        say("how far it did before training")
-        found["flow_before"] = [_flow(one) for one in gradient_flow(untrained, x)]
+    both = [model] if untrained is None else [model, untrained]
+    flows = gradient_flows(model, x, weights=[weights_of(one) for one in both])
+    for name, some in zip(("flow", "flow_before"), flows, strict=False):
+        found[name] = [_flow(one) for one in some]
     say("how far back inputs count")
     if len(keras.tree.flatten(x)[0]) > 1:  # an input is replaced by that of another row
         found["horizon"] = _horizon(model, x)

@@ -15,7 +15,7 @@ Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural netwo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from sunhwan.errors import UsageError
 from sunhwan.insight.asked import answers_at_steps, last_step, number_of
-from sunhwan.insight.parts import Called, Part, call, chosen, parts_of
+from sunhwan.insight.parts import Called, Part, call, chosen, parts_of, weights_of
 
 Floats = NDArray[np.float64]
 #: a gradient that is 1,000 times smaller, or larger, at the far end vanishes, or explodes
@@ -148,6 +148,30 @@ def gradient_flow(
     >>> flow.norms[:4].tolist(), round(flow.rate, 6), flow.verdict
     ([1.0, 0.5, 0.25, 0.125], 0.5, 'carries')
     """
+    options: dict[str, Any] = {"loss": loss, "output": output, "layers": layers}
+    weights = [weights_of(model)]
+    [found] = gradient_flows(model, x, y, weights=weights, through=through, **options)
+    return found
+
+
+def gradient_flows(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    weights: Sequence[Any],
+    loss: Any = None,
+    output: int | None = None,
+    layers: Sequence[str] | None = None,
+    through: str = "layer",
+) -> list[list[Flow]]:
+    """As `gradient_flow`, with several weights in turn, for which everything is compiled once.
+
+    Parameters
+    ----------
+    weights
+        As of `sunhwan.insight.parts.weights_of`, of `model` or of one that is built alike.
+    """
     if through not in ("layer", "model"):
         raise UsageError(f"`through` must be 'layer' or 'model', received {through!r}")
     every = parts_of(model)
@@ -155,13 +179,16 @@ def gradient_flow(
     # then there is no way but through the layer
     is_alone = len(every) == 1 and not every[0].layer.return_sequences
     inputs = jax.tree.map(jnp.asarray, x)
-    found: dict[str, Flow] = {}
+    found: list[dict[str, Flow]] = [{} for _ in weights]
     for goes_back in (False, True):
         if alike := [part for part in parts if part.goes_back is goes_back]:
             ask = _question(model, y, loss, output, alike)
             by_all = through == "model" or is_alone
-            found |= {flow.name: flow for flow in _flows(model, inputs, alike, ask, by_all)}
-    return [found[part.name] for part in parts]
+            for known, flows in zip(
+                found, _flows(model, inputs, alike, ask, by_all, weights), strict=True
+            ):
+                known.update((flow.name, flow) for flow in flows)
+    return [[known[part.name] for part in parts] for known in found]
 
 
 def _question(
@@ -205,8 +232,13 @@ def _loss(model: Any, loss: Any) -> Callable[[Any, Any], Any]:
 
 
 def _flows(
-    model: Any, inputs: Any, parts: Sequence[Part], ask: Callable[[Called], Any], by_all: bool
-) -> list[Flow]:
+    model: Any,
+    inputs: Any,
+    parts: Sequence[Part],
+    ask: Callable[[Called], Any],
+    by_all: bool,
+    weights: Sequence[Any],
+) -> Iterator[list[Flow]]:
     keys = [id(part.layer) for part in parts]
     shapes = jax.eval_shape(lambda given: _kept(call(model, given), keys), inputs)
     nothing = {
@@ -214,23 +246,43 @@ def _flows(
         for key, (states, _, _) in shapes.items()
     }
 
-    def asked(nudges: Any, given: Any) -> Any:
-        called = call(model, given, nudges=nudges)
+    def asked(nudges: Any, weights: Any, given: Any) -> Any:
+        called = call(model, given, weights=weights, nudges=nudges)
         return ask(called), _kept(called, keys)
 
-    gradients, kept = jax.jit(jax.grad(asked, has_aux=True))(nothing, inputs)
-    if not by_all:
-        starts = {
-            id(part.layer): _starts(part, gradients[id(part.layer)], kept[id(part.layer)][2])
-            for part in parts
-        }
-        gradients = jax.jit(jax.grad(partial(_own, model)))(nothing, starts, inputs)
-    return [_flow(part, gradients[id(part.layer)], kept[id(part.layer)]) for part in parts]
+    by_all_ways = jax.jit(jax.grad(asked, has_aux=True))
+    by_layer = jax.jit(jax.grad(partial(_own, model)))
+    for some in weights:
+        gradients, kept = by_all_ways(nothing, some, inputs)
+        if not by_all:
+            starts = {
+                key: _starts(part, gradients[key], kept[key][2])
+                for part, key in zip(parts, keys, strict=True)
+            }
+            gradients = by_layer(nothing, starts, some, inputs)
+        kernels = _values(model, some)
+        yield [
+            _flow(part, gradients[key], kept[key], kernels[id(part.layer.cell.recurrent_kernel)])
+            for part, key in zip(parts, keys, strict=True)
+        ]
 
 
-def _own(model: Any, nudges: Any, starts: Any, inputs: Any) -> Any:
+def _values(model: Any, weights: Any) -> dict[int, Any]:
+    """The values of weights, by the id of the variable of the model that they stand for."""
+    variables = [*model.trainable_variables, *model.non_trainable_variables]
+    values = [value for some in weights for value in some]
+    return {id(one): value for one, value in zip(variables, values, strict=True)}
+
+
+def _own(model: Any, nudges: Any, starts: Any, weights: Any, inputs: Any) -> Any:
     """What has ``starts`` as its gradient for the last states, and no way but through a layer."""
-    called = call(model, inputs, nudges=nudges, change_input=lambda _, x: jax.lax.stop_gradient(x))
+    called = call(
+        model,
+        inputs,
+        weights=weights,
+        nudges=nudges,
+        change_input=lambda _, x: jax.lax.stop_gradient(x),
+    )
     return sum(
         jnp.sum(start * state)
         for key in starts
@@ -262,13 +314,14 @@ def _kept(called: Called, keys: Sequence[int]) -> dict[int, Any]:
     }
 
 
-def _flow(part: Part, gradients: tuple[Any, ...], kept: tuple[Any, Any, Any]) -> Flow:
+def _flow(part: Part, gradients: tuple[Any, ...], kept: tuple[Any, Any, Any], kernel: Any) -> Flow:
     _, gates, mask = kept
     both = np.concatenate([np.asarray(one, np.float64) for one in gradients], axis=-1)
     sizes = np.linalg.norm(both, axis=-1)
     live = np.ones(sizes.shape, bool) if mask is None else np.asarray(mask)
     norms, rows = by_steps_back(sizes, live, part.goes_back)
-    estimate = _estimate(part, {name: np.asarray(gate)[live] for name, gate in gates.items()})
+    seen = {name: np.asarray(gate)[live] for name, gate in gates.items()}
+    estimate = _estimate(part, seen, np.asarray(kernel, np.float64))
     return Flow(part.name, part.kind, norms, rows, rate_of(norms), estimate)
 
 
@@ -320,12 +373,11 @@ _SLOPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _estimate(part: Part, gates: dict[str, NDArray[Any]]) -> float:
+def _estimate(part: Part, gates: dict[str, NDArray[Any]], kernel: Floats) -> float:
     """The factor per step that the textbooks give; gates are those of live steps, ``[N, H]``."""
     if part.kind == "LSTM":
         return float(gates["f"].mean())
     if part.kind == "GRU":
         return float(gates["z"].mean())
-    kernel = np.asarray(part.layer.cell.recurrent_kernel, np.float64)
     slopes = _SLOPES[part.cell.activation](gates["h"].astype(np.float64))
     return float(np.linalg.norm(kernel, 2) * slopes.mean())
