@@ -233,7 +233,18 @@ def test_ids_need_an_embedding_of_ours():
     one_hot = keras.ops.one_hot(given, 9)
     with pytest.raises(UsageError, match="reads neither rows of an embedding nor numbers over"):
         integrated_gradients(keras.Model(given, layers.GRU(2)(one_hot)), ids)
-    table = layers.Embedding(9, 3, name="table")
-    twice = keras.Model(given, layers.GRU(2)(table(given) + table(given[:, ::-1])))
-    with pytest.raises(UsageError, match="embedding `table` is called twice"):
-        integrated_gradients(twice, ids)
+
+
+def test_an_embedding_that_is_called_twice_has_the_shares_of_both():
+    rng = np.random.default_rng(5)
+    ids = rng.integers(0, 9, (3, 4))
+    given, table = keras.Input((4,), dtype="int32"), layers.Embedding(9, 3, name="table")
+    h = layers.GRU(2)(table(given) + 2 * table(given[:, ::-1]))
+    twice = integrated_gradients(keras.Model(given, h), ids)
+    assert twice.is_complete
+    assert twice.features.shape == (3, 4, 2)
+    # both look up the same rows, in which the second counts twice as much at the other end
+    np.testing.assert_allclose(
+        twice.values, integrated_gradients(keras.Model(given, h), ids, layers=["table"]).values
+    )
+    assert (abs(twice.features) > 0).all()

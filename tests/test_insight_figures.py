@@ -143,3 +143,23 @@ def test_verdicts_tell_factor_and_steps():
 def test_entries_for_other_rows_are_refused(model):
     with pytest.raises(UsageError, match="must have one entry for each row"):
         insight.findings(model, X, tokens=[["a"]] * 4, predicted=["a"])
+
+
+def test_where_shares_do_not_add_up_steps_are_left_out_instead():
+    keras.utils.set_random_seed(1)
+    wild = keras.Sequential([keras.Input((40, 2)), layers.SimpleRNN(8), keras.layers.Dense(1)])
+    kernel, recurrent, *rest = wild.get_weights()
+    wild.set_weights([4 * kernel, 6 * recurrent, *rest])
+    x = RNG.standard_normal((3, 40, 2)).astype(np.float32)
+    found = insight.findings(wild, x)
+    rough = [one for one in found["influence"] if one.get("by") == "occlusion"]
+    assert rough
+    assert all(one["gap"] > 0.01 for one in rough)
+    told = insight.occlusion(wild, x)
+    other = x.copy()
+    other[0, 7] = 0
+    fall = np.asarray(wild(x))[0, 0] - np.asarray(wild(other))[0, 0]
+    assert told[0, 7] == pytest.approx(fall, abs=1e-4)
+    assert any(np.allclose(one["values"], row) for one in rough for row in told)
+    page = render_insight(found, name="wild")
+    assert "which does not add up to anything" in page

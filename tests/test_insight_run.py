@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from sunhwan import Classifier
 from sunhwan.cli import app
 from sunhwan.errors import UsageError
 from sunhwan.tasks import running
+from sunhwan.tasks.insight_material import material_of
 from sunhwan.tasks.insight_run import look
 
 GOOD, BAD = (
@@ -123,13 +125,67 @@ def test_numbers_forecasts_and_texts_that_go_on(tmp_path):
     assert (song / "insight.html").exists()
 
 
-def test_what_cannot_be_looked_into_is_said(tmp_path):
-    pairs = "en,ko\n" + "\n".join(f"word {n},말 {n}" for n in range(40))
-    (tmp_path / "pairs.csv").write_text(pairs, encoding="utf-8")
-    options = ("--units", "4", "--embedding", "4", "--source", "en", "--target", "ko")
+def test_a_translation_is_told_by_the_source_at_a_step_that_is_written(tmp_path):
+    pairs = [f"{'see ' * (n % 2)}word {n} here,말 {n} 여기" for n in range(10, 50)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["en,ko", *pairs]), encoding="utf-8")
+    options = (
+        "--units",
+        "4",
+        "--embedding",
+        "4",
+        "--source",
+        "en",
+        "--target",
+        "ko",
+        "--width",
+        "1",
+    )
     run = _train(tmp_path, "translate", "run", tmp_path / "pairs.csv", *options)
-    with pytest.raises(UsageError, match="insight cannot look into a run of `translate` yet"):
-        look(run)
+    found = look(run)
+    names = [one["name"] for one in found["flow"]]
+    assert names == ["encoder_1 →", "encoder_1 ←", "decoder_1"]
+    written = found["example"]["maps"][2]["tokens"]
+    assert written[0] == "¶"
+    for one in found["influence"]:
+        assert "word" in "".join(one["tokens"])
+        assert len(one["values"]) == len(one["tokens"])
+        assert one["total"] == pytest.approx(one["change"], rel=0.02, abs=1e-5)
+    first = found["influence"][0]
+    assert first["after"] == "".join(written[1 : first["asked"] + 1])
+    assert first["wanted"] == written[first["asked"] + 1]
+    # what is compared is several of the answers; the source is what is replaced
+    assert found["horizon"]["answers"] == min(8, len(written))
+    assert len(found["horizon"]["places"]) <= max(len(one["tokens"]) for one in found["influence"])
+    assert {one["layer"] for one in found["gates"]} == set(names)
+    assert "<h2>Why this answer</h2>" in (run / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "new.csv").write_text("en,ko\na word,말\nsee here,여기 봐\n", encoding="utf-8")
+    given = material_of(run, [tmp_path / "new.csv"])
+    assert given.rows == 1  # the other target is shorter
+    assert "".join(given.tokens[0]) == "see here"
+
+
+def test_a_caption_is_told_by_the_words_before(tmp_path):
+    rng = np.random.default_rng(3)
+    rows = ["image,caption"]
+    (tmp_path / "images").mkdir()
+    for n in range(40):
+        name, pixels = f"images/{n}.png", rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name)
+        rows.append(f"{name},a {'red' if n % 2 else 'blue'} thing {n % 5}")
+    (tmp_path / "captions.csv").write_text("\n".join(rows), encoding="utf-8")
+    options = ("--units", "4", "--embedding", "4", "--cell", "gru")
+    run = _train(tmp_path, "caption", "run", tmp_path / "captions.csv", *options)
+    found = look(run)
+    assert [one["name"] for one in found["flow"]] == ["decoder_1"]
+    one = found["influence"][0]
+    assert one["tokens"][0] == "¶"
+    assert one["tokens"][1].startswith("a")
+    assert "after" not in one
+    assert found["horizon"]["answers"] == 1
+    assert "steps_left" not in {unit["signal"] for unit in found["units"]}
+
+
+def test_a_run_made_in_python_has_no_data_to_look_at(tmp_path):
     model = Classifier(epochs=1, units=4).fit([*GOOD, *BAD] * 4, [1, 1, 1, 0, 0, 0] * 4)
     model.save(tmp_path / "mine")
     with pytest.raises(UsageError, match="trained in Python"):

@@ -35,6 +35,16 @@ def test_python_of_a_readme_runs(name: str, capsys: pytest.CaptureFixture[str]) 
     assert "(256, 20, 2) (256,)" in printed
 
 
+def test_python_of_the_page_on_insight_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [block] = blocks(ROOT / "docs" / "insight.md", "python")
+    exec(compile(block, "insight.md", "exec"), {"__name__": "insight_page"})
+    assert capsys.readouterr().out.startswith("memory (LSTM): ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flow.svg", "model.svg"]
+
+
 def test_both_readmes_have_the_same_examples() -> None:
     english, korean = (ROOT / name for name in READMES)
     assert blocks(english, "python") == blocks(korean, "python")

@@ -280,9 +280,9 @@ def test_bands_are_drawn_at_their_places():
 
 def test_names_of_studies_and_networks_are_their_own():
     names = [study.name for study in STUDIES]
-    assert names == ["seq2seq-attention", "teacher-forcing"]
+    assert names == ["seq2seq-attention", "teacher-forcing", "memory-lengths"]
     for study in STUDIES:
-        of = [contender.name for contender in study.contenders]
+        of = [training.name for training in study.trainings()]
         assert len(set(of)) == len(of) > 4
 
 
@@ -300,7 +300,6 @@ def command(monkeypatch, interrupted):
     study = small(groups=(replace(small().groups[0], contenders=small().contenders[:1]),))
     # the name in the package is that of the function
     verb = sys.modules[reproduce.__module__]
-    monkeypatch.setattr(verb, "STUDIES", (study,))
     monkeypatch.setattr(verb, "_ALL", (study,))
     known = interrupted[0].results["variants"][0]["seeds"][0]
     asked = []

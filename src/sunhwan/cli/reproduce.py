@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sunhwan.errors import UsageError
+from sunhwan.reproduce.comparisons import Comparison
 from sunhwan.reproduce.experiments import EXPERIMENTS, Experiment
 from sunhwan.reproduce.names import named
-from sunhwan.reproduce.studies import STUDIES, Study
+from sunhwan.reproduce.studies import STUDIES
 
 if TYPE_CHECKING:
     from sunhwan.reproduce.runner import Result
 
 #: everything that there is, in the order in which `all` runs it
-_ALL: tuple[Experiment | Study, ...] = (*EXPERIMENTS, *STUDIES)
+_ALL: tuple[Experiment | Comparison, ...] = (*EXPERIMENTS, *STUDIES)
 
 
 def reproduce(
@@ -61,7 +62,7 @@ def reproduce(
     _run(_chosen(names), seeds, epochs, quick, stock, out)
 
 
-def _chosen(names: list[str]) -> list[Experiment | Study]:
+def _chosen(names: list[str]) -> list[Experiment | Comparison]:
     """What is named, each once, in the order given; `all` stands for everything."""
     if "all" in names:
         return list(_ALL)
@@ -69,7 +70,7 @@ def _chosen(names: list[str]) -> list[Experiment | Study]:
 
 
 def _run(
-    chosen: list[Experiment | Study],
+    chosen: list[Experiment | Comparison],
     seeds: int,
     epochs: int | None,
     quick: bool,
@@ -84,7 +85,7 @@ def _run(
     _show_table(overview.rows([result.results for result in results]), stock)
     if not all(result.results["as_published"] for result in results):
         typer.echo("shortened runs: not comparable with what was published")
-    studies = [one.name for one in chosen if isinstance(one, Study)]
+    studies = [one.name for one in chosen if not isinstance(one, Experiment)]
     if stock and studies:
         typer.echo(f"without stock Keras, whose layers they do not compare: {', '.join(studies)}")
     paths = [result.report_path for result in results]
@@ -97,14 +98,14 @@ def _run(
 
 
 def _run_one(
-    one: Experiment | Study, seeds: Sequence[int], stock: bool, options: dict[str, Any]
+    one: Experiment | Comparison, seeds: Sequence[int], stock: bool, options: dict[str, Any]
 ) -> Result:
     from sunhwan.reproduce import runner, study_runner
     from sunhwan.runs.progress import choose
 
-    if isinstance(one, Study):
-        return study_runner.run(one, seeds, progress=choose(), **options)
-    return runner.run(one, seeds, stock=stock, progress=choose(), **options)
+    if isinstance(one, Experiment):
+        return runner.run(one, seeds, stock=stock, progress=choose(), **options)
+    return study_runner.run(one, seeds, progress=choose(), **options)
 
 
 def _show_table(rows: list[list[str]], stock: bool) -> None:
@@ -142,17 +143,12 @@ def _show_list() -> None:
             overflow="fold",
         )
     table.add_column("what", overflow="fold")
-    for experiment in EXPERIMENTS:
-        models = "; ".join(variant.title for variant in experiment.variants)
-        limit = "up to " if experiment.early_stopping else ""
-        table.add_row(experiment.name, models, f"{limit}{experiment.epochs}", experiment.title)
-    for study in STUDIES:
-        networks = f"{len(study.contenders)} networks"
-        table.add_row(study.name, networks, f"{study.epochs}", study.title)
+    for one in _ALL:
+        table.add_row(one.name, one.models, one.limit, one.title)
     Console().print(table)
 
 
-def _next(chosen: list[Experiment | Study], quick: bool) -> str:
+def _next(chosen: list[Experiment | Comparison], quick: bool) -> str:
     """A command that goes one step further than the one that has just ended."""
     if quick:
         return "sunhwan reproduce " + " ".join(experiment.name for experiment in chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sunhwan.data.indices import Split
 from sunhwan.errors import UsageError
@@ -51,7 +52,35 @@ def multiplication(
         raise UsageError(f"`sequences` must be at least 7 to leave a test, received {sequences}")
     if steps < 2:
         raise UsageError(f"`steps` must be at least 2 for two marks, received {steps}")
-    random = np.random.default_rng(seed)
+    x, y = marked_numbers(np.random.default_rng(seed), sequences, steps)
+    cut = sequences - tests
+    return Split(x[:cut], y[:cut]), Split(x[cut:], y[cut:])
+
+
+def marked_numbers(
+    random: np.random.Generator, sequences: int, steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sequences of marks and numbers, and the products of their two marked numbers.
+
+    Parameters
+    ----------
+    random
+        What they are drawn with.
+    sequences, steps
+        N and T, at least 2.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        ``float32[N, T, 2]`` and ``float32[N]``.
+
+    Examples
+    --------
+    >>> x, y = marked_numbers(np.random.default_rng(3), 4, 7)
+    >>> marked = x[..., 1][x[..., 0] == 1].reshape(4, 2)
+    >>> bool((marked.prod(axis=1) == y).all())
+    True
+    """
     numbers = random.random((sequences, steps), np.float32)
     first = random.integers(steps, size=sequences)
     # from 1 to steps - 1 further on, round the end: every other step is equally likely
@@ -61,9 +90,7 @@ def multiplication(
     marks = np.zeros_like(numbers)
     marks[rows, first] = marks[rows, second] = 1
     x = np.stack([marks, numbers], axis=-1)
-    y = numbers[rows, first] * numbers[rows, second]
-    cut = sequences - tests
-    return Split(x[:cut], y[:cut]), Split(x[cut:], y[cut:])
+    return x, numbers[rows, first] * numbers[rows, second]
 
 
 def counting() -> tuple[Split, Split]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sunhwan.insight.activity import Activity, activity, followers, signals_of
 from sunhwan.insight.alarm import GradientAlarm, GradientWarning
-from sunhwan.insight.attribution import Attribution, integrated_gradients
+from sunhwan.insight.attribution import Attribution, integrated_gradients, occlusion
 from sunhwan.insight.drawing import draw
 from sunhwan.insight.figures import (
     flow_figure,
@@ -37,6 +37,7 @@ __all__ = [
     "influence_figure",
     "integrated_gradients",
     "memory_horizon",
+    "occlusion",
     "saturation_figure",
     "signals_of",
     "states_figure",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,10 @@ from numpy.typing import NDArray
 
 from sunhwan.errors import UsageError
 from sunhwan.insight.parts import Called, Part, call, weights_of
+from sunhwan.insight.timeline import timeline_of
+
+#: answers that are asked about together
+_ANSWERS = 8
 
 
 def answers_at_steps(called: Called, part: Part) -> bool:
@@ -25,9 +28,7 @@ def last_step(called: Called, part: Part) -> Any:
     Of a direction of a bidirectional layer that reads backwards, that is the first live step. A
     layer alone that reads backwards gives its steps in the order in which it read them.
     """
-    live, steps = called.masks[id(part.layer)], _steps_of(called, part)
-    shape = (called.output.shape[0], steps)
-    live = jnp.ones(shape, bool) if live is None else jnp.broadcast_to(live, shape)
+    live, steps = _live(called, part), _steps_of(called, part)
     if not part.goes_back:
         return jnp.maximum(jnp.where(live, jnp.arange(steps), -1).max(axis=1), 0)
     first = jnp.where(live, jnp.arange(steps), steps - 1).min(axis=1)
@@ -61,30 +62,60 @@ class Reading(NamedTuple):
 
     live: NDArray[np.bool_]  #: ``bool[B, T]``: the steps that the first recurrent part reads
     goes_back: bool  #: whether that part reads from the last to the first
+    inputs: frozenset[int]  #: the numbers of the input arrays that are read along these steps
     at_steps: bool  #: whether the model answers at each step
+    steps: int  #: of how many steps that is
     last: NDArray[np.int64]  #: ``int[B]``: where the answer behind the last live step stands
+    asked: NDArray[np.int64]  #: ``int[B, N]``: where answers stand that depend on all that is read
 
 
-def reading(model: Any, inputs: Any, parts: Sequence[Part]) -> Reading:
-    """How a model reads a batch, of its recurrent parts.
+def reading(model: Any, inputs: Any) -> Reading:
+    """How a model reads a batch.
 
     A bidirectional layer counts as one that reads forwards: its answer at the last live step is
-    asked about.
+    asked about. A model with a second time axis, such as a decoder's, answers at its steps: all of
+    its answers depend on what is read along the first, and up to 8 are asked about.
     """
-    ahead = [part for part in parts if not (part.paired and part.goes_back)] or list(parts)
-    first, asked = ahead[0], ahead[-1]
+    timeline = timeline_of(model, inputs)
+    first, last = timeline.first, timeline.last
     found: dict[str, bool] = {}
 
     def read(weights: Any, given: Any) -> Any:
         called = call(model, given, weights=weights)
-        found["at_steps"] = answers_at_steps(called, asked)
-        mask = called.masks[id(first.layer)]
-        shape = called.traces[id(first.layer)].states[0].shape[:2]
-        return jnp.ones(shape, bool) if mask is None else mask, last_step(called, asked)
+        found["at_steps"] = answers_at_steps(called, last)
+        return _live(called, first), _live(called, last), last_step(called, last)
 
     # what is not asked for is not computed, once this is compiled: no step of any layer
-    live, last = jax.device_get(jax.jit(read)(weights_of(model), inputs))
-    return Reading(live, first.goes_back, found["at_steps"], last.astype(np.int64))
+    live, answered, end = jax.device_get(jax.jit(read)(weights_of(model), inputs))
+    end = end.astype(np.int64)
+    is_apart = found["at_steps"] and not timeline.is_alike(first, last)
+    return Reading(
+        live,
+        first.goes_back,
+        timeline.inputs_along(first),
+        found["at_steps"],
+        timeline.steps[last.name],
+        end,
+        _spread(answered) if is_apart else end[:, None],
+    )
+
+
+def _live(called: Called, part: Part) -> Any:
+    mask = called.masks[id(part.layer)]
+    return (
+        jnp.ones((called.output.shape[0], _steps_of(called, part)), bool) if mask is None else mask
+    )
+
+
+def _spread(live: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """``int[B, N]``: up to 8 live steps of each row, evenly spread, the last one among them."""
+    count = min(_ANSWERS, max(int(live.sum(axis=1).max()), 1))
+    places = np.zeros((len(live), count), np.int64)
+    for row, of_row in zip(places, live, strict=True):
+        steps = np.flatnonzero(of_row)
+        if len(steps):
+            row[:] = steps[np.linspace(len(steps) - 1, 0, count).round().astype(int)]
+    return places[:, ::-1]
 
 
 def answers(output: Any, steps: Any) -> Any:
@@ -93,12 +124,14 @@ def answers(output: Any, steps: Any) -> Any:
     Parameters
     ----------
     steps
-        ``int[B]``, or None if it answers once.
+        ``int[B]``; or ``int[B, N]``, which gives ``[B, N, K]``; or None if it answers once.
 
     Examples
     --------
     >>> answers(np.arange(12).reshape(2, 3, 2), np.array([0, 2])).tolist()
     [[0, 1], [10, 11]]
     """
-    rows = output if steps is None else output[np.arange(len(output)), steps]
-    return rows.reshape(len(rows), -1)
+    if steps is None:
+        return output.reshape(len(output), -1)
+    rows = np.arange(len(output)).reshape(-1, *(1,) * (steps.ndim - 1))
+    return output[rows, steps].reshape(*steps.shape, -1)

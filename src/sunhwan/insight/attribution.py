@@ -199,6 +199,52 @@ def integrated_gradients(
     return found
 
 
+#: rows that are left out of at once, at the least, where there are so many
+_AT_LEAST = 64
+
+
+def occlusion(
+    model: Any,
+    x: Any,
+    *,
+    output: int | Sequence[int] | None = None,
+    step: int | Sequence[int] | None = None,
+    transform: Callable[[Any], Any] | None = None,
+    baseline: float | ArrayLike | None = None,
+    layers: Sequence[str] | None = None,
+) -> Floats:
+    """By how much the answer falls when one step alone is at the baseline, ``float64[B, T]``.
+
+    Rougher than integrated gradients, and the numbers do not add up to anything: what two steps say
+    together is counted for both or for neither. But they are always what they are called (Zeiler &
+    Fergus 2014, section 2.1).
+
+    Parameters
+    ----------
+    model, x, output, step, transform, baseline, layers
+        As of `integrated_gradients`. Each row goes through the model T times.
+
+    Raises
+    ------
+    UsageError
+        As `integrated_gradients`.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from sunhwan.layers import SimpleRNN
+    >>> model = keras.Sequential([keras.Input((3, 1)), SimpleRNN(1, activation="linear")])
+    >>> model.set_weights([np.ones((1, 1)), np.full((1, 1), 0.5), np.zeros(1)])
+    >>> occlusion(model, np.array([[[1], [2], [4]]], "float32")).tolist()
+    [[0.25, 1.0, 4.0]]
+    """
+    inputs = rows_of(x, slice(None))
+    line = Line(model, inputs, layers, baseline, transform, _AT_LEAST)
+    line.ask(output, step)
+    whole, _ = line.answers(1.0)
+    return whole[:, None] - line.left_out()
+
+
 def _by_direction(line: Line, found: Attribution) -> dict[str, Floats]:
     """What is missing of the shares if either direction lets no gradient through."""
     apart = {"forward": np.zeros_like(found.values), "backward": np.zeros_like(found.values)}

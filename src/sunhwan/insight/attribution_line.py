@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -30,14 +30,14 @@ class Line:
     def __init__(
         self, model: Any, inputs: Any, layers: Any, baseline: Any, transform: Any, points: int
     ) -> None:
-        parts = parts_of(model)
+        parts_of(model)  # refuses a model that cannot be watched
         _check_batch(model)
         self._model, self._inputs = model, jax.tree.map(_in_float32, inputs)
         self._transform = transform or (lambda values: values)
         self._sources = sources_of(model, self._inputs, layers)
         self._bases = [_base(source, baseline) for source in self._sources]
         self._weights = weights_of(model)
-        self._reading = reading(model, self._inputs, parts)
+        self._reading = reading(model, self._inputs)
         self._steps = self._reading.last
         self._pair: tuple[Any, ...] = ()
         rows, steps = self._sources[0].shape[:2]
@@ -71,8 +71,8 @@ class Line:
     def _checked_steps(self, step: Any) -> NDArray[np.int64]:
         if not self._reading.at_steps:
             raise UsageError(f"model `{self._model.name}` answers once, and not at a `step`")
-        rows, steps = self._reading.live.shape
-        asked = _for_rows("step", step, rows)
+        steps = self._reading.steps
+        asked = _for_rows("step", step, self.shape[0])
         if not ((asked >= 0) & (asked < steps)).all():
             raise UsageError(f"`step` must be from 0 to {steps - 1}, received {step}")
         return asked
@@ -80,7 +80,7 @@ class Line:
     def answers(self, point: float) -> tuple[Floats, Floats]:
         """``float64[B]`` of the output asked about, and ``[B, K]`` of all, at a point."""
         rows = np.arange(self.shape[0])
-        found = [rest for *_, rest in self._at(rows, np.full(len(rows), point), ALL)]
+        found = [rest for *_, rest in self._at(rows, lambda pairs: np.full(len(pairs), point))]
         own, values = (np.concatenate(some).astype(np.float64) for some in zip(*found, strict=True))
         return own, values
 
@@ -89,15 +89,36 @@ class Line:
         nodes, weights = roots_legendre(points)
         places = np.tile((nodes + 1) / 2, len(rows))
         total = np.zeros((len(rows), *self.shape[1:]))
-        for pairs, slopes, _ in self._at(np.repeat(rows, points), places, passes):
+        at = self._at(np.repeat(rows, points), lambda pairs: places[pairs], passes)
+        for pairs, slopes, _ in at:
             for pair, slope in zip(pairs, slopes.astype(np.float64), strict=True):
                 total[pair // points] += weights[pair % points] / 2 * slope
         return total
 
+    def left_out(self) -> Floats:
+        """``float64[B, T]``: the answer of each row when one step alone is at the baseline."""
+        rows, steps = self.shape[:2]
+        at = self._at(
+            np.repeat(np.arange(rows), steps), lambda pairs: 1 - np.eye(steps)[pairs % steps]
+        )
+        found = np.concatenate([own for *_, (own, _) in at])
+        return found.astype(np.float64).reshape(rows, steps)
+
     def _at(
-        self, rows: NDArray[Any], points: Floats, passes: tuple[float, float]
+        self,
+        rows: NDArray[Any],
+        point: Callable[[NDArray[np.int64]], Floats],
+        passes: tuple[float, float] = ALL,
     ) -> Iterator[tuple[NDArray[Any], NDArray[Any], tuple[Any, Any]]]:
-        """Of pairs of a row and a point, in blocks: which, slopes ``[N, T, F]``, and answers."""
+        """Of pairs of a row and a point, in blocks: which, slopes ``[N, T, F]``, and answers.
+
+        Parameters
+        ----------
+        rows
+            Of each pair.
+        point
+            Of numbers of pairs: where they are, ``float[N]``, or of each step, ``float[N, T]``.
+        """
         for pairs, kept in blocks(len(rows), self._size):
             some = rows[pairs]
             given = jax.tree.map(lambda leaf, some=some: leaf[some], self._inputs)
@@ -105,7 +126,7 @@ class Line:
                 base if source.layer is not None else base[some]
                 for source, base in zip(self._sources, self._bases, strict=True)
             ]
-            scales = [_scales(source, points[pairs]) for source in self._sources]
+            scales = [_scales(source, point(pairs)) for source in self._sources]
             found, rest = jax.device_get(
                 self._slopes(
                     scales, bases, self._weights, given, self.outputs[some], self._steps[some],
@@ -149,9 +170,8 @@ def _moved(x: Any, *, scale: Any, base: Any) -> Any:
 
 def _scales(source: Source, points: Floats) -> NDArray[np.float32]:
     shape = (len(points), source.shape[1], *source.features)
-    return np.broadcast_to(
-        points.astype(np.float32).reshape(-1, *(1,) * (len(shape) - 1)), shape
-    ).copy()
+    apart = points.astype(np.float32).reshape(*points.shape, *(1,) * (len(shape) - points.ndim))
+    return np.broadcast_to(apart, shape).copy()
 
 
 def _in_float32(leaf: NDArray[Any]) -> NDArray[Any]:

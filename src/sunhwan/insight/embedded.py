@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from sunhwan.errors import UsageError
 from sunhwan.insight.parts import Called, call
+from sunhwan.insight.timeline import timeline_of
 from sunhwan.layers.embedding import Embedding
 
 #: of the numbers of a source: those that take their place
@@ -31,16 +33,16 @@ class Source:
         Of the embedding, or ``input 0`` of the first input.
     shape
         Of the numbers: ``(B, T, ...)``.
+    place
+        The number of the input; of an embedding that of the call among those of all embeddings.
     layer
         The embedding, or None.
-    place
-        The number of the input, where it is one.
     """
 
     name: str
     shape: tuple[int, ...]
+    place: int
     layer: Any = None
-    place: int = -1
 
     @property
     def features(self) -> tuple[int, ...]:
@@ -51,55 +53,47 @@ class Source:
 def sources_of(model: Any, inputs: Any, layers: Sequence[str] | None = None) -> list[Source]:
     """The embeddings of a model and then its inputs of numbers over time, ``float[B, T, ...]``.
 
+    An embedding that is called twice is two of them.
+
     Parameters
     ----------
     layers
-        Names of embeddings that it is about; if it is left out, all of as many steps as the first,
-        and such inputs of numbers. What has other steps, such as a known future, stays as it is.
+        Names of embeddings that it is about. Without it all, and the inputs of numbers, that are
+        read along the time axis of the first recurrent part: of an encoder and a decoder, the
+        encoder's.
 
     Raises
     ------
     UsageError
-        There is none, one is not ours, is no layer's, is called twice, or has other steps.
+        There is none, one is not ours, or has other steps.
     """
-    found = _tables(model, inputs)
+    timeline = timeline_of(model, inputs)
+    tables = [
+        Source(layer.name, tuple(rows.shape), place, layer)
+        for place, (layer, rows) in enumerate(timeline.lookups)
+    ]
     if layers is None:
-        leaves = enumerate(jax.tree.leaves(inputs))
-        found += [
-            Source(f"input {place}", tuple(leaf.shape), place=place)
-            for place, leaf in leaves
-            if np.issubdtype(leaf.dtype, np.floating) and leaf.ndim >= 3
-        ]
-        found = [source for source in found if source.shape[1:2] == found[0].shape[1:2]]
         _refuse_stock(model)
+        along = timeline.tables_along(timeline.first), timeline.inputs_along(timeline.first)
+        found = [source for source in tables if source.place in along[0]]
+        found += [
+            Source(f"input {place}", tuple(leaf.shape), place)
+            for place, leaf in enumerate(jax.tree.leaves(inputs))
+            if place in along[1] and np.issubdtype(leaf.dtype, np.floating) and leaf.ndim >= 3
+        ]
     else:
-        known = {source.name: source for source in found}
+        known = {source.name for source in tables}
         for name in layers:
             if name not in known:
-                raise UsageError(f"no embedding is named {name!r}; there are {list(known)}")
-        found = [known[name] for name in layers]
+                names = list(dict.fromkeys(source.name for source in tables))
+                raise UsageError(f"no embedding is named {name!r}; there are {names}")
+        found = [source for name in layers for source in tables if source.name == name]
     if not found:
         raise UsageError(
             f"model `{model.name}` reads neither rows of an embedding nor numbers over time",
             hint="give numbers as float[B, T, D], or look ids up in a sunhwan.layers.Embedding",
         )
     _check_alike(found, len(jax.tree.leaves(inputs)[0]))
-    return found
-
-
-def _tables(model: Any, inputs: Any) -> list[Source]:
-    found: list[Source] = []
-
-    def seen(layer: Any, rows: Any) -> Any:
-        if any(source.layer is layer for source in found):
-            raise UsageError(
-                f"embedding `{layer.name}` is called twice in the model, which cannot be watched",
-                hint="look up both at once, or give each place an embedding of its own",
-            )
-        found.append(Source(layer.name, tuple(rows.shape), layer))
-        return rows
-
-    jax.eval_shape(lambda given: call(model, given, change_rows=seen).output, inputs)
     return found
 
 
@@ -134,27 +128,28 @@ def call_changed(
     others
         As of `sunhwan.layers.watching.watching`.
     """
-    of_layer = {id(source.layer): change for source, change in changes.items()}
+    of_call = {source.place: change for source, change in changes.items() if source.layer}
     leaves, shape = jax.tree.flatten(inputs)
     for source, change in changes.items():
         if source.layer is None:
             leaves[source.place] = change(leaves[source.place])
+    calls = count()
 
-    def changed(layer: Any, rows: Any) -> Any:
-        change = of_layer.get(id(layer))
+    def changed(_: Any, rows: Any) -> Any:
+        change = of_call.get(next(calls))
         return rows if change is None else change(rows)
 
     given = jax.tree.unflatten(shape, leaves)
     return call(model, given, weights=weights, change_rows=changed, **others)
 
 
-def block_size(count: int, steps: int) -> int:
+def block_size(rows: int, steps: int) -> int:
     """How many of so many rows go through a watched model at once."""
-    return min(count, max(1, _AT_ONCE // max(1, steps)))
+    return min(rows, max(1, _AT_ONCE // max(1, steps)))
 
 
-def blocks(count: int, size: int) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Cut a count of rows into blocks of one size, so that one compiled function serves them all.
+def blocks(rows: int, size: int) -> Iterator[tuple[NDArray[np.int64], int]]:
+    """Cut so many rows into blocks of one size, so that one compiled function serves them all.
 
     Returns
     -------
@@ -167,5 +162,5 @@ def blocks(count: int, size: int) -> Iterator[tuple[NDArray[np.int64], int]]:
     >>> [(numbers.tolist(), kept) for numbers, kept in blocks(5, 3)]
     [([0, 1, 2], 3), ([3, 4, 4], 2)]
     """
-    for start in range(0, count, size):
-        yield np.minimum(np.arange(start, start + size), count - 1), min(size, count - start)
+    for start in range(0, rows, size):
+        yield np.minimum(np.arange(start, start + size), rows - 1), min(size, rows - start)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,15 +12,18 @@ from numpy.typing import NDArray
 
 from sunhwan.errors import UsageError
 from sunhwan.insight.activity import Activity, Follower, activity, followers, signals_of
-from sunhwan.insight.attribution import Attribution, integrated_gradients
+from sunhwan.insight.attribution import COMPLETE, Attribution, integrated_gradients, occlusion
 from sunhwan.insight.flow import Flow, gradient_flows
 from sunhwan.insight.horizon import memory_horizon
 from sunhwan.insight.parts import parts_of, rows_of, weights_of
+from sunhwan.insight.timeline import Timeline, timeline_of
 from sunhwan.layers.bidirectional import Bidirectional
 
 Signals = Mapping[tuple[str, str], NDArray[np.float64]]
 #: rows whose influence is told, and steps of the row whose gates are drawn
 EXAMPLES, STEPS = 3, 60
+#: points of the line of integrated gradients, at most
+_POINTS = 128
 #: units of a layer that are drawn, the most active ones, and the least correlation that is told
 _UNITS, _TOLD = 32, 0.3
 #: what is drawn of each cell, the gates first
@@ -36,6 +40,8 @@ def findings(
     predicted: Sequence[str] = (),
     wanted: Sequence[str] = (),
     asked: Sequence[int] | None = None,
+    written: Sequence[Sequence[str]] = (),
+    after: Sequence[str] = (),
     signals: Signals | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
@@ -58,6 +64,10 @@ def findings(
     asked
         Of a model that answers at each step: whose answer that is, for each row; what it rests on
         is told. The last, if it is left out.
+    written, after
+        Of a model that reads what it has written so far along a time axis of its own, as a decoder
+        does: for each row a text for each of those steps, and what stands before the answer that is
+        asked about.
     signals
         ``float[B, T]`` that units may follow, by a kind, ``label`` or ``input``, and a name.
     say
@@ -93,14 +103,18 @@ def findings(
     if len(keras.tree.flatten(x)[0]) > 1:  # an input is replaced by that of another row
         found["horizon"] = _horizon(model, x)
     say("what gates and states do")
-    seen = activity(model, x)
-    rows = _examples(seen[0].live)
-    heads = _Heads(tokens, between, predicted, wanted, asked)
+    timeline = timeline_of(model, rows_of(x, slice(None)))
+    seen = {one.name: one for one in activity(model, x)}
+    live = seen[timeline.first.name].live
+    rows = _examples(live)
+    heads = _Heads(tokens, between, predicted, wanted, asked, after)
     say("what answers rest on")
-    found["influence"] = _influence(model, x, rows, seen[0].live, heads)
-    found["example"] = {**heads.of(rows[0]), "maps": [_maps(one, rows[0]) for one in seen]}
-    found["gates"] = list(_gates(seen))
-    found["units"] = [_follower(one) for part in seen for one in _follow(part, signals or {})]
+    found["influence"] = _influence(model, x, rows, live, heads)
+    found["example"] = {**heads.of(rows[0]), "maps": list(_maps(timeline, seen, rows[0], written))}
+    found["gates"] = list(_gates(seen.values()))
+    found["units"] = [
+        _follower(one) for part in seen.values() for one in _follow(part, signals or {})
+    ]
     return {name: value for name, value in found.items() if value}
 
 
@@ -121,6 +135,7 @@ def _flow(one: Flow) -> dict[str, Any]:
 def _horizon(model: Any, x: Any) -> dict[str, Any]:
     one = memory_horizon(model, x)
     return {
+        "answers": one.answers,
         "places": np.asarray(one.places).tolist(),
         "changes": np.asarray(one.changes).tolist(),
         "reach": one.reach,
@@ -145,13 +160,16 @@ class _Heads:
         predicted: Sequence[str],
         wanted: Sequence[str],
         asked: Sequence[int] | None,
+        after: Sequence[str],
     ) -> None:
-        for name, given in (("tokens", tokens), ("predicted", predicted), ("wanted", wanted)):
-            counts = {len(given) for given in (tokens, predicted, wanted) if len(given)}
+        every = {"tokens": tokens, "predicted": predicted, "wanted": wanted, "after": after}
+        for name in every:
+            counts = {len(given) for given in every.values() if len(given)}
             if len(counts) > 1:
                 raise UsageError(f"`{name}` must have one entry for each row")
         self._tokens, self._between = tokens, between
         self._predicted, self._wanted, self.asked = predicted, wanted, asked
+        self._after = after
 
     def of(self, row: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -163,6 +181,8 @@ class _Heads:
             found["wanted"] = self._wanted[row]
         if self.asked is not None:
             found["asked"] = int(self.asked[row])
+        if len(self._after):
+            found["after"] = self._after[row]
         return found
 
 
@@ -171,8 +191,21 @@ def _influence(
 ) -> list[dict[str, Any]]:
     both = any(isinstance(layer, Bidirectional) for layer in model._flatten_layers())
     steps = None if heads.asked is None else [int(heads.asked[row]) for row in rows]
-    told = integrated_gradients(model, rows_of(x, rows), step=steps, directions=both)
-    return [{**heads.of(row), **_shares(told, place, live[row])} for place, row in enumerate(rows)]
+    given = rows_of(x, rows)
+    with warnings.catch_warnings():
+        # shares that do not add up are not shown: what is shown instead says so
+        warnings.filterwarnings("ignore", "the shares of")
+        told = integrated_gradients(model, given, step=steps, directions=both, most_points=_POINTS)
+    rough = told.gap > COMPLETE
+    alone = occlusion(model, given, step=steps) if rough.any() else told.values
+    found = []
+    for place, row in enumerate(rows):
+        shown = _shares(told, place, live[row])
+        if rough[place]:
+            gap, values = float(told.gap[place]), alone[place][live[row]].tolist()
+            shown = {"by": "occlusion", "gap": gap, "values": values}
+        found.append({**heads.of(row), **shown})
+    return found
 
 
 def _shares(told: Attribution, place: int, live: NDArray[np.bool_]) -> dict[str, Any]:
@@ -187,7 +220,21 @@ def _shares(told: Attribution, place: int, live: NDArray[np.bool_]) -> dict[str,
     return found
 
 
-def _maps(seen: Activity, row: int) -> dict[str, Any]:
+def _maps(
+    timeline: Timeline,
+    seen: Mapping[str, Activity],
+    row: int,
+    written: Sequence[Sequence[str]],
+) -> Iterator[dict[str, Any]]:
+    for part in timeline.parts:
+        found = _map(seen[part.name], row)
+        if not timeline.is_alike(part, timeline.first):
+            is_told = len(written) > 0 and timeline.is_alike(part, timeline.last)
+            found["tokens"] = list(written[row]) if is_told else []
+        yield found
+
+
+def _map(seen: Activity, row: int) -> dict[str, Any]:
     live = seen.live[row]
     units = np.sort(_busiest(seen.states["h"][row][live]))
     tables = {f"gate_{name}": seen.gates[name] for name in _DRAWN[seen.kind]} | seen.states
@@ -202,7 +249,7 @@ def _busiest(states: NDArray[Any]) -> NDArray[np.int64]:
     return np.argsort(-states.std(axis=0), kind="stable")[:_UNITS]
 
 
-def _gates(seen: Sequence[Activity]) -> Iterator[dict[str, Any]]:
+def _gates(seen: Iterable[Activity]) -> Iterator[dict[str, Any]]:
     for part in seen:
         for name, one in part.saturation.items():
             shares = {"shut": one.shut, "open": one.open, "mean": one.mean}
@@ -211,6 +258,8 @@ def _gates(seen: Sequence[Activity]) -> Iterator[dict[str, Any]]:
 
 def _follow(part: Activity, signals: Signals) -> list[Follower]:
     own = {(name.replace(" ", "_"), ""): value for name, value in signals_of(part.live).items()}
+    if np.ptp(part.live.sum(axis=1)) == 0:  # then it is the position once more
+        del own["steps_left", ""]
     known = {
         "\0".join(key): value
         for key, value in {**own, **signals}.items()

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from sunhwan.errors import UsageError
 from sunhwan.insight.asked import answers_at_steps, last_step, number_of
 from sunhwan.insight.parts import Called, Part, call, chosen, parts_of, weights_of
+from sunhwan.insight.timeline import timeline_of
 
 Floats = NDArray[np.float64]
 #: a gradient that is 1,000 times smaller, or larger, at the far end vanishes, or explodes
@@ -108,7 +109,8 @@ def gradient_flow(
     """The gradient that flows back through each recurrent layer of a model, for a batch.
 
     The model runs as in inference. Where it answers at each step, it is asked about the last step
-    that a layer reads, which for a layer that reads backwards is the first.
+    that a layer reads, which for a layer that reads backwards is the first; where its answers are
+    steps of their own, as of a decoder, it is asked about their last one.
 
     A gradient has other ways back than through the steps of a layer: through a layer above, or from
     an answer that looks at all steps, as pooling does. They say nothing of what the layer can
@@ -179,10 +181,12 @@ def gradient_flows(
     # then there is no way but through the layer
     is_alone = len(every) == 1 and not every[0].layer.return_sequences
     inputs = jax.tree.map(jnp.asarray, x)
+    timeline = timeline_of(model, inputs)
     found: list[dict[str, Flow]] = [{} for _ in weights]
     for goes_back in (False, True):
         if alike := [part for part in parts if part.goes_back is goes_back]:
-            ask = _question(model, y, loss, output, alike)
+            asked = alike[-1] if timeline.is_alike(alike[-1], timeline.last) else timeline.last
+            ask = _question(model, y, loss, output, asked)
             by_all = through == "model" or is_alone
             for known, flows in zip(
                 found, _flows(model, inputs, alike, ask, by_all, weights), strict=True
@@ -192,15 +196,15 @@ def gradient_flows(
 
 
 def _question(
-    model: Any, y: Any, loss: Any, output: int | None, parts: Sequence[Part]
+    model: Any, y: Any, loss: Any, output: int | None, part: Part
 ) -> Callable[[Called], Any]:
     """The scalar that is differentiated: a sum over rows, or a loss, at one step of the output."""
 
     def at_last(values: Any, called: Called) -> Any:
-        """``[B, ...]`` of ``[B, T, ...]``: at the last step that the parts read."""
-        if not answers_at_steps(called, parts[-1]):
+        """``[B, ...]`` of ``[B, T, ...]``: at the last step that the part reads."""
+        if not answers_at_steps(called, part):
             return values
-        return values[jnp.arange(len(values)), last_step(called, parts[-1])]
+        return values[jnp.arange(len(values)), last_step(called, part)]
 
     if y is not None:
         wanted, measure = jnp.asarray(y), _loss(model, loss)

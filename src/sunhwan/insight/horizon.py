@@ -29,7 +29,7 @@ from scipy.special import softmax
 from sunhwan.errors import UsageError
 from sunhwan.insight.asked import Reading, answers, number_of, reading
 from sunhwan.insight.embedded import block_size, blocks, call_changed, sources_of
-from sunhwan.insight.parts import answer, parts_of, rows_of, weights_of
+from sunhwan.insight.parts import answer, rows_of, weights_of
 
 Floats = NDArray[np.float64]
 #: rows, and those whose inputs they get
@@ -65,6 +65,9 @@ class Horizon:
         if nothing changes the answer.
     low, high
         The range that the horizon has in nine of ten draws of as many rows, with replacement.
+    answers
+        How many answers of a row that is of: 1, or of a model whose answers are steps of their own,
+        as of a decoder, up to 8.
     """
 
     by: Literal["occlusion", "gradient"]
@@ -75,6 +78,7 @@ class Horizon:
     reach: int | None
     low: int
     high: int
+    answers: int = 1
 
     @property
     def reaches_end(self) -> bool:
@@ -114,7 +118,8 @@ def memory_horizon(
     """How far back an input still changes the answer of a model.
 
     Steps are counted from the last live one; of a model that reads backwards only, from the first.
-    Where the model answers at each step, it is asked about the answer behind that step.
+    Where the model answers at each step, it is asked about the answer behind that step; where its
+    answers are steps of their own, as of a decoder, about up to 8 of them, evenly spread.
 
     Parameters
     ----------
@@ -161,7 +166,7 @@ def memory_horizon(
     if not 0 < threshold <= 1:
         raise UsageError(f"`threshold` must be above 0 and at most 1, received {threshold}")
     inputs = rows_of(x, slice(None))
-    read = reading(model, inputs, parts_of(model))
+    read = reading(model, inputs)
     places = _steps_back(read)
     rng = np.random.default_rng(seed)
     if by == "gradient":
@@ -169,7 +174,7 @@ def memory_horizon(
         changes = _slopes(model, inputs, read, places, output, transform)
     else:
         looked = _grid(places)
-        if not any(_is_over_time(leaf, read) for leaf in jax.tree.leaves(inputs)):
+        if not _over_time(inputs, read):
             raise UsageError(
                 f"no input has the {read.live.shape[1]} steps that the first recurrent layer reads",
                 hint="ids are whole numbers [B, T], numbers are float[B, T, D]",
@@ -183,7 +188,7 @@ def memory_horizon(
     if reach is not None:
         low, high = min(low, reach), max(high, reach)
     rows = (~np.isnan(changes)).sum(axis=0)
-    return Horizon(by, looked, means, rows, threshold, reach, low, high)
+    return Horizon(by, looked, means, rows, threshold, reach, low, high, read.asked.shape[1])
 
 
 def _steps_back(read: Reading) -> NDArray[np.int64]:
@@ -217,15 +222,20 @@ def _compared(
     model: Any, inputs: Any, read: Reading, output: int | None, transform: Any
 ) -> Callable[[Any], Floats]:
     """What is compared of the answer to an input, ``float64[B, K]``, by the kernels."""
-    steps, weights = read.last if read.at_steps else None, weights_of(model)
-    compiled = jax.jit(lambda values, given: answers(answer(model, values, given), steps))
+    steps, weights = read.asked if read.at_steps else None, weights_of(model)
+
+    def asked(values: Any, given: Any) -> Any:
+        found = answers(answer(model, values, given), steps)
+        return found.reshape(-1, found.shape[-1])
+
+    compiled = jax.jit(asked)
     plain = np.asarray(compiled(weights, inputs), np.float64)
     change = transform or _usual_transform(plain)
     which = slice(None) if output is None else [number_of(output, plain.shape[1])]
 
     def compared(given: Any) -> Floats:
         found = change(np.asarray(compiled(weights, given), np.float64))
-        return np.asarray(found, np.float64)[:, which]
+        return np.asarray(found, np.float64)[:, which].reshape(len(read.asked), -1)
 
     return compared
 
@@ -264,7 +274,7 @@ def _occluded(
         found = np.zeros(len(places))
         count = 0
         for rows, others in drawn(np.flatnonzero(at >= 0)):
-            given = jax.tree.map(partial(_replaced, read, at, rows, others), inputs)
+            given = _replaced(inputs, read, at, rows, others)
             change = abs(compared(given) - before).mean(axis=1)[rows]
             found[rows] += change
             found[others] += change
@@ -273,20 +283,30 @@ def _occluded(
     return changes
 
 
-def _is_over_time(leaf: NDArray[Any], read: Reading) -> bool:
-    """Whether an input is ids or numbers at steps, and not a mask or states to begin with."""
+def _over_time(inputs: Any, read: Reading) -> list[int]:
+    """The numbers of inputs that are ids or numbers at the steps that are read.
+
+    Masks are not among them, nor states to begin with.
+    """
     ranks = {"i": 2, "u": 2, "f": 3}
-    least = ranks.get(leaf.dtype.kind)
-    return least is not None and leaf.ndim >= least and leaf.shape[1] == read.live.shape[1]
+    steps = read.live.shape[1]
+    return [
+        number
+        for number, leaf in enumerate(jax.tree.leaves(inputs))
+        if number in read.inputs
+        and leaf.ndim >= ranks.get(leaf.dtype.kind, leaf.ndim + 1)
+        and leaf.shape[1] == steps
+    ]
 
 
-def _replaced(read: Reading, at: Any, rows: Any, others: Any, leaf: NDArray[Any]) -> NDArray[Any]:
-    """An input in which some rows have, at their step, what others have at theirs."""
-    if not _is_over_time(leaf, read):
-        return leaf
-    changed = leaf.copy()
-    changed[rows, at[rows]] = leaf[others, at[others]]
-    return changed
+def _replaced(inputs: Any, read: Reading, at: Any, rows: Any, others: Any) -> Any:
+    """Inputs in which some rows have, at their step, what others have at theirs."""
+    leaves, shape = jax.tree.flatten(inputs)
+    for number in _over_time(inputs, read):
+        changed = leaves[number].copy()
+        changed[rows, at[rows]] = leaves[number][others, at[others]]
+        leaves[number] = changed
+    return jax.tree.unflatten(shape, leaves)
 
 
 def _slopes(
@@ -302,12 +322,13 @@ def _slopes(
             f"{read.live.shape[1]}"
         )
 
-    def asked(nudges: Any, weights: Any, given: Any, last: Any) -> Any:
+    def asked(nudges: Any, weights: Any, given: Any, steps: Any) -> Any:
         changes = {
             source: partial(jnp.add, nudge) for source, nudge in zip(sources, nudges, strict=True)
         }
         called = call_changed(model, given, weights, changes)
-        values = answers(called.output, last if read.at_steps else None)
+        values = answers(called.output, steps if read.at_steps else None)
+        values = values.reshape(-1, values.shape[-1])
         values = values if transform is None else transform(values)
         if output is None:
             return values.max(axis=1).sum()
@@ -319,7 +340,7 @@ def _slopes(
     nudges = [np.zeros((size, *source.shape[1:]), np.float32) for source in sources]
     for numbers, kept in blocks(rows, size):
         given = jax.tree.map(lambda leaf, numbers=numbers: leaf[numbers], inputs)
-        for found in compiled(nudges, weights, given, read.last[numbers]):
+        for found in compiled(nudges, weights, given, read.asked[numbers]):
             each = np.asarray(found, np.float64)[:kept].reshape(kept, steps, -1)
             squares[numbers[:kept]] += (each**2).sum(axis=2)
     norms = np.sqrt(np.take_along_axis(squares, np.maximum(places, 0), axis=1))

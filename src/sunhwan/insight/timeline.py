@@ -28,40 +28,49 @@ class Timeline:
         In the order in which they are called.
     lookups
         An embedding and the rows that it gives, for each time that one is called, in that order.
+    steps
+        T of each part, by its name.
     inputs, tables
         For each part the numbers of the input arrays, and of the `lookups`, that it reads.
     """
 
     parts: list[Part]
     lookups: list[tuple[Any, jax.ShapeDtypeStruct]]
+    steps: dict[str, int]
     inputs: dict[str, frozenset[int]]
     tables: dict[str, frozenset[int]]
-    _steps: dict[str, int]
+
+    @property
+    def ahead(self) -> list[Part]:
+        """The parts without those of a pair that read backwards; all, if there is no other."""
+        return [part for part in self.parts if not (part.paired and part.goes_back)] or self.parts
 
     @property
     def first(self) -> Part:
-        """The first part; of a pair that which reads forwards."""
-        return self._ahead[0]
+        """The first of `ahead`."""
+        return self.ahead[0]
 
     @property
     def last(self) -> Part:
-        """The last part; of a pair that which reads forwards."""
-        return self._ahead[-1]
+        """The last of `ahead`."""
+        return self.ahead[-1]
 
-    @property
-    def _ahead(self) -> list[Part]:
-        return [part for part in self.parts if not (part.paired and part.goes_back)] or self.parts
-
-    def alike(self, one: Part, other: Part) -> bool:
+    def is_alike(self, one: Part, other: Part) -> bool:
         """Whether two parts are on one axis: as many steps, and something that both read."""
-        share = self.inputs[one.name] & self.inputs[other.name]
-        return self._steps[one.name] == self._steps[other.name] and bool(share)
+        is_shared = bool(self.inputs[one.name] & self.inputs[other.name])
+        return is_shared and self.steps[one.name] == self.steps[other.name]
 
-    def along(self, part: Part) -> tuple[frozenset[int], frozenset[int]]:
-        """The numbers of input arrays, and of `lookups`, on the axis of a part."""
-        names = [other.name for other in self.parts if self.alike(part, other)]
-        both = (self.inputs, self.tables)
-        return tuple(frozenset().union(*(of[name] for name in names)) for of in both)  # type: ignore[return-value]
+    def inputs_along(self, part: Part) -> frozenset[int]:
+        """The numbers of the input arrays on the axis of a part."""
+        return self._along(part, self.inputs)
+
+    def tables_along(self, part: Part) -> frozenset[int]:
+        """The numbers of the `lookups` on the axis of a part."""
+        return self._along(part, self.tables)
+
+    def _along(self, part: Part, numbers: dict[str, frozenset[int]]) -> frozenset[int]:
+        alike = (numbers[other.name] for other in self.parts if self.is_alike(part, other))
+        return frozenset[int]().union(*alike)
 
 
 def timeline_of(model: Any, inputs: Any) -> Timeline:
@@ -108,30 +117,29 @@ def timeline_of(model: Any, inputs: Any) -> Timeline:
         called[:] = [key for key in found if key in parts]
         return [found[key] for key in called]
 
-    shapes = [rows for _, rows in lookups]
-    reaching = _reaching(jax.make_jaxpr(read)(inputs, shapes).jaxpr)
+    rows = [shape for _, shape in lookups]
+    computed, shapes = jax.make_jaxpr(read, return_shape=True)(inputs, rows)
     count = len(jax.tree.leaves(inputs))
-    ordered = [parts[key] for key in called]
-    reads = dict(zip((part.name for part in ordered), reaching, strict=True))
+    names = [parts[key].name for key in called]
+    reaching = dict(zip(names, _reaching(computed.jaxpr), strict=True))
     return Timeline(
-        ordered,
+        [parts[key] for key in called],
         lookups,
-        {name: frozenset(n for n in some if n < count) for name, some in reads.items()},
-        {name: frozenset(n - count for n in some if n >= count) for name, some in reads.items()},
-        _steps={},
+        {name: int(shape.shape[1]) for name, shape in zip(names, shapes, strict=True)},
+        {name: frozenset(n for n in some if n < count) for name, some in reaching.items()},
+        {name: frozenset(n - count for n in some if n >= count) for name, some in reaching.items()},
     )
 
 
-def _reaching(jaxpr: Any) -> list[Sequence[int]]:
+def _reaching(jaxpr: Any) -> list[frozenset[int]]:
     """Of each output of a computation the numbers of the arguments that it depends on."""
-    origins: dict[Any, frozenset[int]] = {
-        var: frozenset([number]) for number, var in enumerate(jaxpr.invars)
-    }
-    nothing: frozenset[int] = frozenset()
+    nothing = frozenset[int]()
+    origins = {var: frozenset([number]) for number, var in enumerate(jaxpr.invars)}
 
-    def of(some: Sequence[Any]) -> frozenset[int]:
-        return nothing.union(*(origins.get(v, nothing) for v in some if isinstance(v, Var)))
+    def of(variables: Sequence[Any]) -> frozenset[int]:
+        known = (origins.get(var, nothing) for var in variables if isinstance(var, Var))
+        return nothing.union(*known)
 
     for equation in jaxpr.eqns:
         origins.update(dict.fromkeys(equation.outvars, of(equation.invars)))
-    return [sorted(of([var])) for var in jaxpr.outvars]
+    return [of([var]) for var in jaxpr.outvars]

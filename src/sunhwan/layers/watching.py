@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -31,6 +31,8 @@ class Watch:
         Called with a recurrent layer and its input; gives the input that is used.
     change_rows
         Called with an embedding and its rows; gives the rows that are used.
+    change_state
+        Called with a recurrent layer and each state that it begins with; gives that which is used.
     traces
         By the id of a recurrent layer, what happened in it, and the mask, ``bool[B, T]`` or None.
     """
@@ -38,6 +40,7 @@ class Watch:
     nudges: dict[int, tuple[Any, ...]]
     change_input: Change
     change_rows: Change
+    change_state: Change
     traces: dict[int, tuple[engine.Trace, Any]]
 
     def of_layer(self, layer: Any, cell: engine.Cell, x: Any, run: engine.Run, live: Any) -> Any:
@@ -53,6 +56,9 @@ class Watch:
                 f"layer `{layer.name}` is called twice in the model, which cannot be watched",
                 hint="give each place a layer of its own",
             )
+        if run.initial_state is not None:
+            begin = tuple(self.change_state(layer, state) for state in run.initial_state)
+            run = replace(run, initial_state=begin)
         trace = engine.trace(
             cell, self.change_input(layer, x), run, mask=live, nudges=self.nudges.get(id(layer))
         )
@@ -68,6 +74,7 @@ def watching(
     nudges: dict[int, tuple[Any, ...]] | None = None,
     change_input: Change | None = None,
     change_rows: Change | None = None,
+    change_state: Change | None = None,
 ) -> Iterator[Watch]:
     """Within, `SimpleRNN`, `LSTM`, `GRU` and `Embedding` are watched instead of run by kernels.
 
@@ -83,13 +90,21 @@ def watching(
     (['z', 'r', 'h'], (2, 5, 3), True)
     """
     watch = Watch(
-        nudges or {}, change_input or (lambda _, x: x), change_rows or (lambda _, x: x), {}
+        nudges or {},
+        change_input or _as_it_is,
+        change_rows or _as_it_is,
+        change_state or _as_it_is,
+        traces={},
     )
     before = WATCH.set(watch)
     try:
         yield watch
     finally:
         WATCH.reset(before)
+
+
+def _as_it_is(_: Any, x: Any) -> Any:
+    return x
 
 
 def check_watchable(layer: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sunhwan.reproduce.material import Material, counting, imdb, multiplication, reuters
 from sunhwan.reproduce.names import named
+from sunhwan.reproduce.starts import chrono
 
 #: an answer to a number task is right within this distance (Hochreiter and Schmidhuber 1997)
 TOLERANCE = 0.04
@@ -92,6 +93,16 @@ class Experiment:
     early_stopping: bool = False
     flow: bool = False
 
+    @property
+    def models(self) -> str:
+        """What a list says of the models."""
+        return "; ".join(variant.title for variant in self.variants)
+
+    @property
+    def limit(self) -> str:
+        """What a list says of the epochs."""
+        return f"up to {self.epochs}" if self.early_stopping else str(self.epochs)
+
 
 def find(name: str) -> Experiment:
     """The experiment called `name`.
@@ -123,15 +134,7 @@ def _multiplication(kind: str) -> Callable[[Any], list[Any]]:
 
 def _carrying(layers: Any) -> list[Any]:
     """An LSTM whose cells begin with memories of 1 to 100 steps (Tallec and Ollivier 2018)."""
-    import keras
-
-    def chrono(shape: tuple[int, ...], dtype: Any = None) -> Any:
-        units = shape[0] // 4
-        steps = keras.ops.log(keras.random.uniform((units,), 1.0, 99.0))
-        rest = keras.ops.zeros((2 * units,))
-        return keras.ops.cast(keras.ops.concatenate([-steps, steps, rest]), dtype or "float32")
-
-    options = {"unit_forget_bias": False, "bias_initializer": chrono}
+    options = {"unit_forget_bias": False, "bias_initializer": chrono(100)}
     return [
         layers.LSTM(30, return_sequences=True, **options),
         layers.LSTM(30, **options),

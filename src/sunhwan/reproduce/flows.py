@@ -29,8 +29,8 @@ _EQUATION = Equation(
 _STARTS = (
     "An LSTM does not carry by its form alone: Keras begins its forget gates at a bias of 1, which "
     "lets about 0.73 of a cell through at each step, and over 100 steps nothing is left of that. "
-    "It can learn to open them; a SimpleRNN has no such gate. The last network begins with biases that "
-    "let cells remember for 1 to 100 steps (Tallec & Ollivier 2018, chrono initialisation)."
+    "It can learn to open them; a SimpleRNN has no such gate. The last network begins with biases "
+    "that let cells remember for 1 to 100 steps (Tallec & Ollivier 2018, chrono initialisation)."
 )
 
 
@@ -52,7 +52,7 @@ def flows(results: Mapping[str, Any]) -> list[Section]:
     )
     svg = canvas.svg(drawn, "Size of the gradient by steps back, before and after training")
     blocks: list[Block] = [_READ, _EQUATION, Key(legend), Figure(svg, wide=True), _STARTS]
-    head = ["", "a step, before", "a step, after", f"{back} steps back, before", "after", FIGURES[key]]
+    head = ["", "a step, before", "a step, after", f"{back} back, before", "after", FIGURES[key]]
     rows = [
         [
             one["title"],

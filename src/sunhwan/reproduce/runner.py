@@ -26,6 +26,7 @@ SUMMARISED = (
     "share_right",
     "sequences_right",
     "symbols_right",
+    "reach",
     "val_loss",
     "val_accuracy",
     "val_share_right",

@@ -6,8 +6,13 @@ is fed the true words while it learns - without a published figure. Nothing here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+from sunhwan.reproduce.comparisons import Comparison, Records, Training
+from sunhwan.reproduce.memory import MEMORY_LENGTHS
 
 #: what becomes of a sequence
 Task = Literal["copy", "reverse"]
@@ -16,6 +21,9 @@ Attention = Literal["none", "multiplicative", "additive"]
 #: how large the share of a network's own words is: from epoch to epoch more of them is ``growing``
 Share = Literal["none", "all", "growing"]
 
+
+#: what `small` makes of a study
+_SMALL: dict[str, Any] = {"bins": 1, "units": 16, "batches": 4, "test_rows": 32}
 
 #: lengths are told apart, and batches padded, in steps of so many symbols
 BIN = 10
@@ -130,6 +138,56 @@ class Study:
         """The networks of all groups."""
         return tuple(contender for group in self.groups for contender in group.contenders)
 
+    @property
+    def models(self) -> str:
+        """What a list says of the networks."""
+        return f"{len(self.contenders)} networks"
+
+    @property
+    def limit(self) -> str:
+        """What a list says of the epochs."""
+        return str(self.epochs)
+
+    def small(self) -> Study:
+        """The same with small networks on short sequences."""
+        groups = [replace(one, size=replace(one.size, **_SMALL)) for one in self.groups]
+        return replace(self, groups=tuple(groups))
+
+    def facts(self) -> dict[str, Any]:
+        """The question, what is drawn, and the groups with the names of their networks."""
+        return {
+            "question": self.question,
+            "figures": list(self.figures),
+            "groups": [
+                {**asdict(group), "contenders": [one.name for one in group.contenders]}
+                for group in self.groups
+            ],
+        }
+
+    def trainings(self) -> list[Training]:
+        """Networks of one shape one after the other, since they share what is compiled."""
+
+        def record(contender: Contender, size: Size, **options: Any) -> dict[str, Any]:
+            from sunhwan.reproduce import contenders
+
+            return contenders.record(contender, size, **options)
+
+        in_turn = sorted(
+            ((one, group.size) for group in self.groups for one in group.contenders),
+            key=lambda pair: (pair[1].units, pair[0].attention),
+        )
+        return [Training(one.name, one.title, partial(record, one, size)) for one, size in in_turn]
+
+    def variants(self, records: Mapping[str, Records]) -> list[dict[str, Any]]:
+        """Each network with its records."""
+        return [{**asdict(one), "seeds": list(records[one.name])} for one in self.contenders]
+
+    def render(self, results: Mapping[str, Any]) -> str:
+        """The report as HTML text."""
+        from sunhwan.reproduce.study_report import render
+
+        return render(results)
+
 
 _LONG = Size(
     alphabet=26,
@@ -168,7 +226,7 @@ def _fed(prefix: str, where: str, attention: Attention) -> tuple[Contender, ...]
     )  # fmt: skip
 
 
-STUDIES: tuple[Study, ...] = (
+STUDIES: tuple[Comparison, ...] = (
     Study(
         name="seq2seq-attention",
         title="Why attention: long sequences through one vector",
@@ -211,4 +269,5 @@ STUDIES: tuple[Study, ...] = (
         figures=("epochs", "places"),
         epochs=12,
     ),
+    MEMORY_LENGTHS,
 )  # fmt: skip

@@ -31,7 +31,7 @@ def render(results: Mapping[str, Any]) -> str:
         kicker=f"{results['name']} · sunhwan reproduce",
         title=results["title"],
         result=_result(results),
-        note=_note(results),
+        note=note(results),
         compared=[
             (one["title"], *report.large(key, one["summary"], seed_words(len(one["seeds"]))))
             for one in results["variants"]
@@ -62,7 +62,8 @@ def _result(results: Mapping[str, Any]) -> str:
     )
 
 
-def _note(results: Mapping[str, Any]) -> str:
+def note(results: Mapping[str, Any]) -> str:
+    """A warning where a study was not of its full length."""
     if results["as_published"]:
         return ""
     kind = "a quick look" if results["quick"] else f"of {results['settings']['epochs']} epochs"
@@ -118,7 +119,7 @@ def _by_length(group: Mapping[str, Any], variants: Variants, what: str) -> Figur
         names=[_bin(number) for number in bins],
         edge=edge,
     )  # fmt: skip
-    return Figure(svg, _BAND)
+    return Figure(svg, BAND)
 
 
 def _by_place(group: Mapping[str, Any], variants: Variants) -> Figure:
@@ -159,7 +160,8 @@ _LOOKS = (
     "Where the decoder looked while it wrote one sequence, with the first seed: a row for each "
     "symbol that it wrote, a column for each of the source."
 )
-_BAND = "The line is the mean over the seeds, the band reaches from the lowest to the highest."
+#: how to read a figure of bands
+BAND = "The line is the mean over the seeds, the band reaches from the lowest to the highest."
 
 
 def _tables(group: Mapping[str, Any], variants: Variants, lengths: Sequence[str]) -> list[Block]:

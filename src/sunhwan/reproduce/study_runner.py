@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from sunhwan.reproduce.comparisons import Comparison, Training
 from sunhwan.reproduce.kept import Kept
 from sunhwan.reproduce.names import named
 from sunhwan.reproduce.runner import QUICK_EPOCHS, Result, check_usage, machine, summary, write
-from sunhwan.reproduce.studies import STUDIES, Contender, Size, Study
+from sunhwan.reproduce.studies import STUDIES
 from sunhwan.runs.interrupt import heard
 from sunhwan.runs.progress import Progress
-
-#: what `--quick` makes of a study
-_QUICK: dict[str, Any] = {"bins": 1, "units": 16, "batches": 4, "test_rows": 32}
 
 
 @heard(at_once=True)
 def run(
-    study: str | Study,
+    study: str | Comparison,
     seeds: Sequence[int] = (1, 2, 3),
     *,
     epochs: int | None = None,
@@ -33,7 +30,7 @@ def run(
     Parameters
     ----------
     study
-        Its name, or a `Study` of your own.
+        Its name, or one of your own.
     seeds
         One training each.
     epochs
@@ -56,29 +53,19 @@ def run(
     KeyboardInterrupt
         Ctrl-C was pressed.
     """
-    from sunhwan.reproduce.study_report import render
-
-    chosen = named(study, STUDIES) if isinstance(study, str) else study
+    given = named(study, STUDIES) if isinstance(study, str) else study
     check_usage(seeds, epochs)
-    length = epochs or (min(QUICK_EPOCHS, chosen.epochs) if quick else chosen.epochs)
-    groups = [
-        replace(group, size=replace(group.size, **_QUICK)) if quick else group
-        for group in chosen.groups
-    ]
-    settings = {"seeds": list(seeds), "epochs": length}
+    length = epochs or (min(QUICK_EPOCHS, given.epochs) if quick else given.epochs)
+    chosen = given.small() if quick else given
+    trainings = chosen.trainings()
     folder, described = Path(out) / chosen.name, machine()
-    kept = Kept(folder, {"name": chosen.name, "epochs": length, "machine": described,
-                         "groups": [asdict(group) for group in groups]})  # fmt: skip
+    kept = Kept(folder, {"study": repr(chosen), "epochs": length, "machine": described})
     shown = progress if progress is not None else Progress()
-    shown.plan(chosen.name, len(chosen.contenders) * len(seeds), length)
+    shown.plan(chosen.name, len(trainings) * len(seeds), length)
     try:
-        # networks of one shape one after the other, since they share what is compiled
-        in_turn = sorted(
-            ((one, group.size) for group in groups for one in group.contenders),
-            key=lambda pair: (pair[1].units, pair[0].attention),
-        )
-        variants = {
-            one.name: _contender(one, size, seeds, length, kept, shown) for one, size in in_turn
+        records = {
+            one.name: [_record(one, seed, length, kept, shown) for seed in seeds]
+            for one in trainings
         }
     finally:
         shown.close()
@@ -87,59 +74,40 @@ def run(
         "name": chosen.name,
         "title": chosen.title,
         "task": "study",
-        "question": chosen.question,
         "headline": chosen.headline,
-        "figures": list(chosen.figures),
-        "groups": [
-            {**asdict(group), "contenders": [one.name for one in group.contenders]}
-            for group in groups
-        ],
+        **chosen.facts(),
         "as_published": not quick and length == chosen.epochs,
         "quick": quick,
         "command": _command(chosen, seeds, epochs, quick),
-        "settings": settings,
-        "variants": [variants[one.name] for one in chosen.contenders],
+        "settings": {"seeds": list(seeds), "epochs": length},
+        "variants": [
+            {**one, "published": {}, "summary": summary(one["seeds"])}
+            for one in chosen.variants(records)
+        ],
         "environment": described,
     }
-    return write(chosen.name, results, folder, kept, render)
+    return write(chosen.name, results, folder, kept, chosen.render)
 
 
-def _contender(
-    contender: Contender,
-    size: Size,
-    seeds: Sequence[int],
-    epochs: int,
-    kept: Kept,
-    progress: Progress,
+def _record(
+    training: Training, seed: int, epochs: int, kept: Kept, progress: Progress
 ) -> dict[str, Any]:
-    """Everything about one network: a record a seed, mean and spread."""
-    from sunhwan.reproduce.contenders import record
-
-    records = []
-    for seed in seeds:
-        label = f"{contender.title}, seed {seed}"
-        found = kept.get(contender.name, seed)
-        if found is not None:
-            progress.skip(label, epochs)
-        else:
-            found = _record(
-                record, contender, size, seed=seed, epochs=epochs, progress=progress, label=label
-            )
-            kept.put(contender.name, seed, found)
-        records.append(found)
-    return {**asdict(contender), "published": {}, "seeds": records, "summary": summary(records)}
-
-
-def _record(record: Any, *given: Any, **options: Any) -> dict[str, Any]:
+    """The record of a seed, kept from before or trained now."""
+    label = f"{training.title}, seed {seed}"
+    record = kept.get(training.name, seed)
+    if record is not None:
+        progress.skip(label, epochs)
+        return record
     try:
-        found: dict[str, Any] = record(*given, **options)
+        record = training.record(seed=seed, epochs=epochs, progress=progress, label=label)
     except KeyboardInterrupt:
         # what a training says of itself is not so here: finished seeds are kept
         raise KeyboardInterrupt from None
-    return found
+    kept.put(training.name, seed, record)
+    return record
 
 
-def _command(study: Study, seeds: Sequence[int], epochs: int | None, quick: bool) -> str:
+def _command(study: Comparison, seeds: Sequence[int], epochs: int | None, quick: bool) -> str:
     parts = ["sunhwan", "reproduce", study.name, "--seeds", str(len(seeds))]
     if epochs is not None:
         parts += ["--epochs", str(epochs)]

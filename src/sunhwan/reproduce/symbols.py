@@ -18,7 +18,8 @@ Part = Literal["train", "watch", "test"]
 #: the first and the last length
 Range = tuple[int, int]
 
-_PARTS: dict[Part, int] = {"train": 0, "watch": 1, "test": 2}
+#: what stands for each part among what decides the random numbers
+PARTS: dict[Part, int] = {"train": 0, "watch": 1, "test": 2}
 
 
 class SymbolPairs:
@@ -85,7 +86,7 @@ class SymbolPairs:
         self.seed: int | None = seed
         self.batch_size, self.epoch = batch_size, 0
         self._task, self._alphabet = task, alphabet
-        self._drawn_from = [_PARTS[part], seed]
+        self._drawn_from = [PARTS[part], seed]
         self._ranges, self._shares = list(ranges) * batches, shares
         self._order = list(range(len(self._ranges)))
 

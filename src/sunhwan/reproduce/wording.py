@@ -15,6 +15,7 @@ FIGURES = {
     "share_right": "Share right",
     "sequences_right": "Sequences right",
     "symbols_right": "Symbols right",
+    "reach": "Steps remembered",
     "val_loss": "Validation loss",
     "val_accuracy": "Validation accuracy",
     "val_share_right": "Validation share right",
@@ -39,6 +40,8 @@ def figure_text(key: str, value: float | None) -> str:
         return f"{value:.1%}".replace("%", " %")
     if key.endswith("accuracy"):
         return f"{value:.4f}"
+    if key == "reach":
+        return f"{value:.0f}"
     if key == "epochs_run":
         return f"{value:.3g}"
     if key == "seconds":

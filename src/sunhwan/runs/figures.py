@@ -27,6 +27,9 @@ _LOG_ABOVE = 30.0
 #: a line through so many values or fewer shows each of them
 _MARKED = 12
 
+#: of thin lines
+_DASHES = (0, (3, 2))
+
 #: inches that a letter of a class's name takes
 _LETTER = 0.08
 
@@ -132,6 +135,8 @@ def bands(
     axis: str,
     names: Sequence[str] = (),
     edge: Reference | None = None,
+    level: Reference | None = None,
+    log: bool = False,
 ) -> str:
     """Shares along an axis: a line at the mean of the seeds, in a band from the lowest to the best.
 
@@ -147,6 +152,10 @@ def bands(
         What stands under the places, in place of numbers.
     edge
         A place to be marked.
+    level
+        A share to be marked, as a dashed line.
+    log
+        Whether places stand by their logarithms.
     """
     with canvas.style():
         figure, axes = canvas.axes(4.4, 2.9, title)
@@ -159,17 +168,23 @@ def bands(
                                   alpha=0.2, linewidth=0)  # fmt: skip
                 axes.plot(
                     x, values.mean(axis=0), color=tint, linewidth=0.9 if band.dashed else 1.7,
-                    linestyle=(0, (3, 2)) if band.dashed else "-", markersize=4,
+                    linestyle=_DASHES if band.dashed else "-", markersize=4,
                     marker="o" if len(x) <= _MARKED and not band.dashed else "", markeredgewidth=0,
                 )  # fmt: skip
         if edge is not None:
             axes.axvline(edge.value, color=canvas.REFERENCE, linewidth=1.1)
             _reference_label(axes, edge)
+        if level is not None:
+            axes.axhline(level.value, color=canvas.REFERENCE, linewidth=1.1, linestyle=_DASHES)
+            _reference_label(axes, level)
+        if log:
+            axes.set_xscale("log")
         axes.set_xlabel(axis)
         axes.margins(x=0.03)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if names:
             axes.set_xticks(places, names)
+            axes.set_xticks([], minor=True)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
         return canvas.svg(figure, label)
 
@@ -305,7 +320,7 @@ def _line(axes: Axes, values: Values, tint: str, *, dashed: bool) -> None:
         return
     axes.plot(
         range(1, len(values) + 1), values, color=tint, alpha=0.75 if dashed else 1.0,
-        linewidth=0.9 if dashed else 1.7, linestyle=(0, (3, 2)) if dashed else "-",
+        linewidth=0.9 if dashed else 1.7, linestyle=_DASHES if dashed else "-",
         # one epoch makes no line
         marker="o" if len(values) == 1 else "", markersize=4 if dashed else 5.5,
         markeredgewidth=0,

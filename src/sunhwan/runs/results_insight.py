@@ -19,6 +19,8 @@ Found = Mapping[str, Any]
 _SHOWN = 60
 #: a share of the largest influence below which a word is not coloured
 _FAINT = 0.04
+#: a part of all influence that comes by neither direction, from which on that is told
+_AROUND = 0.05
 
 
 def sections(found: Found, words: Words) -> list[Section]:
@@ -131,17 +133,20 @@ def _horizon(found: Found, words: Words) -> list[Block]:
     read = words(f"insight.horizon.{kind}", **({} if kind == "nothing" else values))
     if kind == "nothing":
         return [read]
+    count = int(one.get("answers", 1))
+    axis = words("insight.steps_back" if count == 1 else "insight.horizon.back")
+    also = [words("insight.horizon.answers", count=f"{count:,}")] if count > 1 else []
     drawn = insight_figures.horizon(
         places,
         changes / largest,
         reach=reach,
         threshold=threshold,
         title=words("insight.horizon.title"),
-        axis_names=(words("insight.steps_back"), words("insight.horizon.axis")),
+        axis_names=(axis, words("insight.horizon.axis")),
         told=words("insight.horizon.told", reach=f"{reach:,}"),
     )
     svg = canvas.svg(drawn, words("insight.horizon.label"))
-    return [*_explained(words, "horizon", read), Figure(svg, wide=True)]
+    return [*_explained(words, "horizon", read, *also), Figure(svg, wide=True)]
 
 
 def _gates(found: Found, words: Words) -> list[Block]:
@@ -171,19 +176,21 @@ def _example(found: Found, words: Words) -> list[Block]:
     if not maps:
         return []
     tokens = [str(token) for token in one.get("tokens", [])]
-    steps = int(maps[0]["steps"])
     blocks: list[Block] = [words("insight.example.read")]
     if head := _head(one, words):
         blocks.append(head)
-    if steps > _SHOWN:
-        shown = {"shown": f"{_SHOWN:,}", "count": f"{steps:,}"}
-        blocks.append(words("insight.example.last", **shown))
+    told = 0
     for part in maps:
+        steps, own = int(part["steps"]), part.get("tokens", tokens)
+        if steps > _SHOWN and steps != told:
+            shown = {"shown": f"{_SHOWN:,}", "count": f"{steps:,}"}
+            blocks.append(words("insight.example.last", **shown))
+            told = steps
         panels = [
             (words(f"insight.panel.{panel['name']}"), floats_of(panel["values"])[-_SHOWN:])
             for panel in part["panels"]
         ]
-        drawn = insight_figures.activity(panels, tokens[-_SHOWN:], axis_name=words("insight.step"))
+        drawn = insight_figures.activity(panels, own[-_SHOWN:], axis_name=words("insight.step"))
         svg = canvas.svg(drawn, words("insight.example.label", name=part["layer"]))
         blocks.append(Figure(svg, str(part["layer"]), wide=True))
     return blocks
@@ -197,7 +204,10 @@ def floats_of(rows: Sequence[Sequence[Any]]) -> Any:
 def _head(one: Found, words: Words) -> str:
     if "predicted" not in one:
         return ""
-    values = {name: one[name] for name in ("predicted", "wanted") if name in one}
+    values = {name: one[name] for name in ("predicted", "wanted", "after") if name in one}
+    if "after" in one:
+        return words("insight.example.after" if "wanted" in one else "insight.example.after_alone",
+                     **values)  # fmt: skip
     if "asked" not in one:
         return words("insight.example.of" if "wanted" in one else "insight.example.alone", **values)
     place, tokens = int(one["asked"]), one.get("tokens", [])
@@ -228,21 +238,31 @@ def _influence(found: Found, words: Words) -> list[Block]:
         return []
     is_text = bool(entries[0].get("tokens"))
     read = [words("insight.influence.read" if is_text else "insight.influence.read_numbers")]
+    if any("total" in entry for entry in entries):
+        read.append(words("insight.influence.adds"))
     if any("ahead" in entry for entry in entries):
         read.append(words("insight.influence.directions"))
+        if any(_goes_around(entry) for entry in entries):
+            read.append(words("insight.influence.around"))
     blocks: list[Block] = list(_explained(words, "influence", *read))
     for number, entry in enumerate(entries, 1):
         blocks += _coloured(entry, words) if is_text else _bars(entry, number, words)
     return blocks
 
 
+def _goes_around(entry: Found) -> bool:
+    """Whether a share of the answer comes by neither direction, such as by attention to words."""
+    if "ahead" not in entry:
+        return False
+    both, whole = floats(entry["ahead"]) + floats(entry["back"]), floats(entry["values"])
+    return bool(np.abs(whole - both).sum() > _AROUND * np.abs(whole).sum())
+
+
 def _coloured(entry: Found, words: Words) -> list[Block]:
     """The text, its words coloured by all of their influence, and by that of each direction."""
     tokens = [str(token) for token in entry["tokens"]]
     whole = floats(entry["values"])
-    sums = words(
-        "insight.influence.sums", total=f"{entry['total']:+.3f}", change=f"{entry['change']:+.3f}"
-    )
+    sums = _sums(entry, words)
     largest = float(np.max(np.abs(whole), initial=0.0)) or 1.0
     joined = str(entry.get("between", " "))
     blocks: list[Block] = [
@@ -255,6 +275,14 @@ def _coloured(entry: Found, words: Words) -> list[Block]:
             head = words(f"insight.influence.{direction}", share=f"{share:.0%}")
             blocks.append(Passage(head, _spans(tokens, values / largest, joined)))
     return blocks
+
+
+def _sums(entry: Found, words: Words) -> str:
+    """What the shares add up to; of a path that is too rough, what is shown instead."""
+    if entry.get("by") == "occlusion":
+        return words("insight.influence.rough", gap=f"{float(entry['gap']):,.0%}")
+    total, change = (f"{float(entry[name]):+.3f}" for name in ("total", "change"))
+    return words("insight.influence.sums", total=total, change=change)
 
 
 def _spans(tokens: Sequence[str], strengths: Any, between: str) -> list[tuple[str, float]]:
@@ -279,5 +307,5 @@ def _bars(entry: Found, number: int, words: Words) -> list[Block]:
     )
     svg = canvas.svg(drawn, words("insight.influence.label", number=number))
     key = [(name, canvas.css(canvas.tint(place)), False) for place, (name, _) in enumerate(parts)]
-    head = _head(entry, words)
-    return [*([head] if head else []), *([Key(key)] if key else []), Figure(svg, wide=True)]
+    head = f"{_head(entry, words)} {_sums(entry, words)}".strip()
+    return [head, *([Key(key)] if key else []), Figure(svg, wide=True)]

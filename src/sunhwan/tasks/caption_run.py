@@ -169,3 +169,4 @@ def _png(image: NDArray[np.uint8]) -> str:
 
 _RUNS = CaptionRun()
 start, resume, load, evaluate = _RUNS.start, _RUNS.resume, _RUNS.load, _RUNS.evaluate
+judged = _RUNS.judged

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,59 +13,27 @@ from numpy.typing import NDArray
 from sunhwan.data.batches import Batches
 from sunhwan.data.examples import Examples
 from sunhwan.data.spool import lengths
-from sunhwan.errors import DataError, UsageError
+from sunhwan.errors import DataError
 from sunhwan.runs.folder import RunFolder
-from sunhwan.tasks import forecast_run, generate_run, run_records, running
+from sunhwan.tasks import (
+    caption_run,
+    forecast_run,
+    generate_run,
+    run_records,
+    running,
+    translate_run,
+)
 from sunhwan.tasks.forecast_learner import ForecastLearner
 from sunhwan.tasks.forecast_sources import read_like_training
 from sunhwan.tasks.generate_sources import read_texts_again
+from sunhwan.tasks.insight_pairs import of_pairs
+from sunhwan.tasks.insight_parts import MARK, ROWS, STRETCH, Material
 from sunhwan.tasks.language_learner import LanguageLearner
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.sources import has_answers, read_again
 
-#: rows that are looked at
-ROWS = 32
-#: tokens of a text that a language model is looked at with
-_STRETCH = 96
 #: input columns whose values units may follow, and labels of steps
 _MOST_SIGNALS = 6
-
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """A network and a batch for it.
-
-    Attributes
-    ----------
-    model, untrained
-        With the weights that were learnt, and with those that training began with.
-    inputs
-        Of the model: an array or a list of them, B rows.
-    rows, count
-        B, and of how many rows they were chosen.
-    tokens
-        For each row its steps as texts; nothing for numbers.
-    between
-        What stands between tokens in a text.
-    predicted, wanted
-        The answer of each row as text, and the true one where it is known.
-    asked
-        Of a network that answers at each step: whose answer that is, for each row.
-    signals
-        What a unit may follow, ``float[B, T]``, by kind and name, such as ``("label", "NOUN")``.
-    """
-
-    model: Any
-    untrained: Any
-    inputs: Any
-    rows: int
-    count: int
-    tokens: list[list[str]] = field(default_factory=list)
-    between: str = " "
-    predicted: list[str] = field(default_factory=list)
-    wanted: list[str] = field(default_factory=list)
-    asked: list[int] | None = None
-    signals: dict[tuple[str, str], NDArray[np.float64]] = field(default_factory=dict)
 
 
 def material_of(path: Path | str, data: Sequence[Path | str] = (), say: Say = print) -> Material:
@@ -74,17 +42,17 @@ def material_of(path: Path | str, data: Sequence[Path | str] = (), say: Say = pr
     Raises
     ------
     UsageError
-        The task's network cannot be looked into, or the run needs data, for it was made in Python.
+        The run needs data, for it was made in Python, or its data has changed.
     DataError
         The run is damaged, or there is no row to look at.
     """
     run = RunFolder.open(path)
-    builders: dict[str, Any] = {"forecast": _of_series, "generate": _of_text}
-    if run.task in ("translate", "caption"):
-        raise UsageError(
-            f"{path}: insight cannot look into a run of `{run.task}` yet",
-            hint=f"`sunhwan report {path}` shows where its attention looked",
-        )
+    builders: dict[str, Any] = {
+        "forecast": _of_series,
+        "generate": _of_text,
+        "translate": partial(_of_pairs, translate_run),
+        "caption": partial(_of_pairs, caption_run),
+    }
     found: Material = builders.get(run.task, _of_examples)(run, data, say)
     return found
 
@@ -204,6 +172,11 @@ def _padded(rows: Sequence[Any], steps: int) -> NDArray[np.float64]:
     return table
 
 
+def _of_pairs(runs: Any, run: RunFolder, data: Sequence[Path | str], say: Say) -> Material:
+    learner = runs.load(run.path)
+    return of_pairs(learner, runs.judged(run.path, learner, data, say))
+
+
 def _of_text(run: RunFolder, data: Sequence[Path | str], say: Say) -> Material:
     learner = generate_run.load(run.path)
     if data:
@@ -224,7 +197,7 @@ def of_text(learner: LanguageLearner, texts: Sequence[str]) -> Material:
     """
     ids = learner.joined(learner.ids(texts), closed=False)
     # short texts are cut into several stretches all the same, so that there is something to compare
-    size = min(_STRETCH, max((len(ids) - 1) // 4, 1), len(ids) - 1)
+    size = min(STRETCH, max((len(ids) - 1) // 4, 1), len(ids) - 1)
     if size < 1:
         raise DataError("there is no text to look at")
     starts = np.unique(np.linspace(0, len(ids) - 1 - size, ROWS).round().astype(int))
@@ -239,7 +212,7 @@ def of_text(learner: LanguageLearner, texts: Sequence[str]) -> Material:
         len(rows),
         len(ids) - 1,
         tokens=[[_token(learner, one) for one in row] for row in rows.tolist()],
-        between="" if _is_letters(learner) else " ",
+        between="",
         predicted=[_token(learner, int(one)) for one in logits.argmax(axis=1)],
         wanted=[_token(learner, int(ids[start + size])) for start in starts],
     )
@@ -247,7 +220,7 @@ def of_text(learner: LanguageLearner, texts: Sequence[str]) -> Material:
 
 def _token(learner: LanguageLearner, number: int) -> str:
     # the mark between texts is no token of the encoder
-    return "¶" if number == learner.end else str(learner.encoder.decode([number]))
+    return MARK if number == learner.end else str(learner.encoder.decode([number]))
 
 
 def _of_series(run: RunFolder, data: Sequence[Path | str], say: Say) -> Material:

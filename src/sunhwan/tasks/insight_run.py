@@ -60,6 +60,8 @@ def look(
         predicted=given.predicted,
         wanted=given.wanted,
         asked=given.asked,
+        written=given.written,
+        after=given.after,
         signals=given.signals,
         say=say,
     )

@@ -25,6 +25,7 @@ from sunhwan.tasks.steps import EpochBatches
 from sunhwan.tasks.training import History, train
 from sunhwan.tasks.translate_parts import Pairs, within_length
 
+Ids = NDArray[np.int32]
 #: options of the task
 Settings = TypeVar("Settings", bound=Any)
 #: sources that are answered together
@@ -272,6 +273,31 @@ class PairsLearner(ABC, Generic[Settings]):
                 found[row] = hypotheses[0]
         return [found[row] for row in range(len(order))]
 
+    def untrained(self) -> Models:
+        """Models of the same shape, with the random weights that training began with."""
+        with drawn_from(self.config.seed):
+            return self._network().build()
+
+    def forced(self, pairs: Pairs, steps: int) -> tuple[NDArray[Any], Ids, Ids]:
+        """What `Models.whole` reads of pairs, and the ids that it should foretell.
+
+        Parameters
+        ----------
+        steps
+            T; each target, its end included, has as many ids or more, and is cut to so many.
+
+        Returns
+        -------
+        sources, read, wanted
+            ``[B, S, ...]``, and ``int32[B, T]`` of both others: the end and the target before each
+            of `wanted`.
+        """
+        targets = self.encoder.target.encode_all(pairs.targets)
+        wanted = np.stack([[*ids, self.end][:steps] for ids in targets]).astype(np.int32)
+        before = np.full((len(wanted), 1), self.end, np.int32)
+        read = np.concatenate([before, wanted[:, :-1]], axis=1)
+        return _padded(self._numbers(pairs.read())), read, wanted
+
     def stepper(self) -> DecoderStepper:
         """The network a step at a time, to write with.
 
@@ -335,8 +361,7 @@ class PairsLearner(ABC, Generic[Settings]):
         return self.shape(target_ids=self.end + 1, **options, **self._sizes())
 
     def _build(self) -> None:
-        with drawn_from(self.config.seed):
-            self.models = self._network().build()
+        self.models = self.untrained()
 
 
 def _padded(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -209,6 +209,32 @@ class PairsRun(ABC, Generic[Kind]):
         name = Path(data.paths[0]).name
         return Material(parts.training, parts.validation, judged, source, name, notes)
 
+    def judged(
+        self, path: Path | str, learner: Kind, data: Sequence[Path | str], say: Say
+    ) -> Pairs:
+        """The pairs that a run was judged by, or others, that can be read by what it learnt.
+
+        Raises
+        ------
+        UsageError
+            The run's data has changed.
+        DataError
+            Data that cannot be read.
+        """
+        run = RunFolder.open(path)
+        reader = run_records.reader_of(path)
+        if data:
+            pairs: Pairs = self.read_again(reader, data)
+        else:
+            own, _ = run_records.data_of(run)
+            material = self.read_material(run_records.options_of(run, self.options), own, say)
+            run_records.check_files(run, material.source.files)
+            pairs = material.test
+        found, longer = learner.readable(pairs)
+        if longer:
+            say(f"rows dropped: {len(longer):,} of {len(pairs):,}; the first: {longer[0].reason}")
+        return found
+
     def _finish(
         self,
         run: RunFolder,

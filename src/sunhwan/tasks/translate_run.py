@@ -84,4 +84,4 @@ def _attention(
 
 _RUNS = TranslateRun()
 start, resume, load, evaluate = _RUNS.start, _RUNS.resume, _RUNS.load, _RUNS.evaluate
-read_material = _RUNS.read_material
+read_material, judged = _RUNS.read_material, _RUNS.judged
