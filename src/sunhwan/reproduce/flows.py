@@ -17,8 +17,8 @@ _READ = (
     "To learn that a number at the front of the sequence matters, a gradient must come back to it "
     "from the answer at the end. The curves show what share of it arrives n steps back, at the "
     "states of the first layer: thin with the random weights that training began with, thick with "
-    "those of the epoch whose validation loss was best, the geometric mean over the seeds. Each step multiplies the gradient by a "
-    "Jacobian; where that shrinks it by the same factor again and again, the curve is a straight "
+    "those of the epoch whose validation loss was best, the geometric mean over the seeds. Each "
+    "step multiplies the gradient by a Jacobian; where that shrinks it by the same factor again and again, the curve is a straight "
     "line that falls, and what is far back cannot be learnt."
 )
 _EQUATION = Equation(
