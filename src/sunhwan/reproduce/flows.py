@@ -18,12 +18,11 @@ _READ = (
     "from the answer at the end. The curves show what share of it arrives n steps back, at the "
     "states of the first layer: thin with the random weights that training began with, thick with "
     "those of the epoch whose validation loss was best, the geometric mean over the seeds. Each "
-    "step multiplies the gradient by a Jacobian; where that shrinks it by the same factor again and again, the curve is a straight "
-    "line that falls, and what is far back cannot be learnt."
+    "step multiplies the gradient by a Jacobian; where that shrinks it by the same factor again "
+    "and again, the curve is a straight line that falls, and what is far back cannot be learnt."
 )
 _EQUATION = Equation(
-    "\u2202L/\u2202s(T\u2212n) = \u2202L/\u2202s(T) \u00b7 J(T) \u00b7 J(T\u22121) "
-    "\u00b7\u00b7\u00b7 J(T\u2212n+1),  with J(t) = \u2202s(t)/\u2202s(t\u22121)",
+    "∂L/∂s(T−n) = ∂L/∂s(T) · J(T) · J(T−1) ··· J(T−n+1),  with J(t) = ∂s(t)/∂s(t−1)",
     "Pascanu, Mikolov & Bengio 2013, equation 5; Bengio, Simard & Frasconi 1994",
 )
 _STARTS = (

@@ -40,7 +40,7 @@ def render_insight(
     words, known = Words(lang), shown(found)
     parts = sections(known, words)
     if drawing:
-        figure = Figure(drawing, wide=True)
+        figure = Figure(drawing, full=True)
         title = words("section.insight_drawing")
         parts.insert(0, Section(title, [words("insight.drawing.read"), figure]))
     page = Page(

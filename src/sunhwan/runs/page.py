@@ -26,12 +26,15 @@ class Figure:
         Whether it takes the whole width instead of half of it.
     small
         Whether it and those that follow it stand four in a row.
+    full
+        Whether it may be as wide as the page, and is scrolled where that is too little.
     """
 
     svg: str
     caption: str = ""
     wide: bool = False
     small: bool = False
+    full: bool = False
 
     @property
     def markup(self) -> Markup:
