@@ -427,6 +427,7 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "windows that read 24 steps and forecast 12: 258 train, 31 validation, 73 test",
         "1,258 examples to train on, 31 to stop in time by, 73 to judge by",
         "rows dropped: 3 of 1,200; the report names them",
+        "rows dropped: 3 of 1,200; the first: the text is empty",
         "rows left out: 3",
         "val loss 0.6707 in epoch 4; all epochs are done (6 s)",
         "val loss 1.2e-05 in epoch 4; no better val_loss than that of epoch 4 for 1 epoch (4 min)",

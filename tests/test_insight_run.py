@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,17 @@ def test_a_run_made_in_python_has_no_data_to_look_at(tmp_path):
     model.save(tmp_path / "mine")
     with pytest.raises(UsageError, match="trained in Python"):
         look(tmp_path / "mine")
+
+
+def test_data_that_has_changed_is_refused(texts, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(texts, run)
+    data = texts.parent / "평.csv"
+    before = data.read_bytes()
+    try:
+        data.write_bytes(before + "새 영화,좋음\n".encode())
+        with pytest.raises(UsageError, match="the data has changed since this run began"):
+            look(run)
+    finally:
+        data.write_bytes(before)
+    assert look(run, [data])["rows"] == 32

@@ -32,6 +32,8 @@ from sunhwan.tasks.language_learner import LanguageLearner
 from sunhwan.tasks.learner import Learner, Say
 from sunhwan.tasks.sources import has_answers, read_again
 
+#: rows among which those to be looked at are chosen
+_POOL = 512
 #: input columns whose values units may follow, and labels of steps
 _MOST_SIGNALS = 6
 
@@ -64,9 +66,9 @@ def _of_examples(run: RunFolder, data: Sequence[Path | str], say: Say) -> Materi
         labelled = has_answers(reader, data)
         examples = learner.pieces(read_again(reader, learner.task, data, labelled=labelled))
     else:
-        examples = running.read_parts(
-            run_records.options_of(run, running.Config), _own_data(run), say
-        ).test
+        parts = running.read_parts(run_records.options_of(run, running.Config), _own_data(run), say)
+        run_records.check_files(run, parts.source.files)
+        examples = parts.test
     return of_examples(learner, examples)
 
 
@@ -85,10 +87,12 @@ def of_examples(learner: Learner, examples: Examples) -> Material:
     """
     if not len(examples):
         raise DataError("there is no row to look at")
-    order = np.argsort(lengths(learner.encode(examples)), kind="stable")
+    # of many rows only some are read for their lengths
+    pool = examples.take(np.unique(np.linspace(0, len(examples) - 1, _POOL).astype(int)))
+    order = np.argsort(lengths(learner.encode(pool)), kind="stable")
     count = min(ROWS, len(order))
     rows = np.sort(order[np.linspace(0, len(order) - 1, count).round().astype(int)])
-    chosen = examples.take(rows)
+    chosen = pool.take(rows)
     encoded = learner.encode(chosen)
     size = max(int(lengths(encoded).max()), 1)
     batch = Batches.for_prediction(
@@ -183,7 +187,9 @@ def _of_text(run: RunFolder, data: Sequence[Path | str], say: Say) -> Material:
         texts: Sequence[str] = read_texts_again(run_records.reader_of(run.path), data).texts
     else:
         options = run_records.options_of(run, generate_run.GenerateConfig)
-        texts = generate_run.read_material(options, _own_data(run), say).test
+        material = generate_run.read_material(options, _own_data(run), say)
+        run_records.check_files(run, material.source.files)
+        texts = material.test
     return of_text(learner, texts)
 
 
