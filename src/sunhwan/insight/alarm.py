@@ -86,7 +86,8 @@ class GradientAlarm(keras.callbacks.Callback):  # type: ignore[misc]
         flows = gradient_flow(self.model, *self._batch, **self._options)
         self.history.append((epoch, flows))
         for flow in flows:
-            if flow.verdict not in ("carries", self._verdicts.get(flow.name)):
+            is_new = flow.verdict != self._verdicts.get(flow.name)
+            if is_new and flow.verdict in ("vanishes", "explodes"):
                 warnings.warn(f"after epoch {epoch}: {flow}", GradientWarning, stacklevel=2)
             self._verdicts[flow.name] = flow.verdict
         if self._stop and any(flow.verdict == "explodes" for flow in flows):

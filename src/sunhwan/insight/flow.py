@@ -34,6 +34,8 @@ from sunhwan.insight.timeline import timeline_of
 Floats = NDArray[np.float64]
 #: a gradient that is 1,000 times smaller, or larger, at the far end vanishes, or explodes
 FACTOR = 1e3
+#: one that is 10 times smaller fades
+_FADED = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +79,22 @@ class Flow:
 
     @property
     def verdict(self) -> str:
-        """``vanishes``, ``explodes`` or ``carries``: what is left at the far end, by `rate`.
+        """What is left at the far end: ``vanishes``, ``fades``, ``carries`` or ``explodes``.
 
-        It vanishes if less than a thousandth is left, and explodes if it is a thousand times as
-        large.
+        It vanishes if less than a thousandth is left, fades if less than a tenth is, and explodes
+        if it is a thousand times as large.
         """
         change = self.steps * math.log(self.rate) if self.rate > 0 else -math.inf
-        limit = math.log(FACTOR)
-        return "vanishes" if change < -limit else "explodes" if change > limit else "carries"
+        if change < -math.log(FACTOR):
+            return "vanishes"
+        if change > math.log(FACTOR):
+            return "explodes"
+        return "fades" if change < -math.log(_FADED) else "carries"
 
     def __str__(self) -> str:
         """Return a sentence, such as ``memory (LSTM): carries, 0.98 a step over 99 steps``."""
         told = f"{self.name} ({self.kind}): {self.verdict}, a factor of {self.rate:.3g} a step"
-        if self.verdict == "vanishes":
+        if self.verdict in ("vanishes", "fades"):
             told += f", half is gone after {abs(self.half_life):.2g} steps"
         elif self.verdict == "explodes":
             told += f", doubled after {abs(self.half_life):.2g} steps"
@@ -148,7 +153,7 @@ def gradient_flow(
     >>> model.set_weights([np.ones((1, 1)), np.full((1, 1), 0.5), np.zeros(1)])
     >>> [flow] = gradient_flow(model, np.ones((2, 9, 1), "float32"))
     >>> flow.norms[:4].tolist(), round(flow.rate, 6), flow.verdict
-    ([1.0, 0.5, 0.25, 0.125], 0.5, 'carries')
+    ([1.0, 0.5, 0.25, 0.125], 0.5, 'fades')
     """
     options: dict[str, Any] = {"loss": loss, "output": output, "layers": layers}
     weights = [weights_of(model)]
