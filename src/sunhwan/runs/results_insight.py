@@ -49,7 +49,7 @@ def sections(found: Found, words: Words) -> list[Section]:
 
 
 def verdicts(found: Found, words: Words) -> list[str]:
-    """A sentence for each recurrent part: whether its gradient vanishes, fades, carries, explodes."""
+    """A sentence for each recurrent part: its gradient vanishes, fades, carries or explodes."""
     told = []
     for one in records(found, "flow"):
         steps, rate = len(one["norms"]) - 1, float(one["rate"])
