@@ -47,8 +47,8 @@ class GradientAlarm(keras.callbacks.Callback):  # type: ignore[misc]
     >>> model.compile(loss="mse")
     >>> alarm = GradientAlarm(x)
     >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[alarm])
-    >>> [(epoch, flows[0].verdict) for epoch, flows in alarm.history]
-    [(0, 'carries'), (1, 'carries'), (2, 'carries')]
+    >>> [(epoch, flows[0].kind, flows[0].steps) for epoch, flows in alarm.history]
+    [(0, 'GRU', 4), (1, 'GRU', 4), (2, 'GRU', 4)]
     """
 
     def __init__(
