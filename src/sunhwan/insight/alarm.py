@@ -43,6 +43,7 @@ class GradientAlarm(keras.callbacks.Callback):  # type: ignore[misc]
     >>> import numpy as np
     >>> from sunhwan.layers import GRU
     >>> x, y = np.ones((4, 5, 2), "float32"), np.zeros((4, 3))
+    >>> keras.utils.set_random_seed(1)
     >>> model = keras.Sequential([keras.Input((5, 2)), GRU(3)])
     >>> model.compile(loss="mse")
     >>> alarm = GradientAlarm(x)

@@ -87,6 +87,7 @@ def findings(
     Examples
     --------
     >>> from sunhwan.layers import GRU
+    >>> keras.utils.set_random_seed(1)
     >>> model = keras.Sequential([keras.Input((6, 2)), GRU(3, name="memory")])
     >>> found = findings(model, np.ones((4, 6, 2), "float32"))
     >>> list(found), found["gates"][0]["gate"]
