@@ -114,14 +114,13 @@ def activity(model: Any, x: Any, *, layers: Sequence[str] | None = None) -> list
     def kept(inputs: Any) -> list[Any]:
         called = call(model, inputs)
         keys = [id(part.layer) for part in parts]
-        return [(called.traces[k].states, called.traces[k].gates, called.masks[k]) for k in keys]
+        return [(called.traces[k].states, called.traces[k].gates, called.live[k]) for k in keys]
 
     found = jax.device_get(jax.jit(kept)(jax.tree.map(jnp.asarray, x)))
     return [_activity(part, *one) for part, one in zip(parts, found, strict=True)]
 
 
-def _activity(part: Part, states: tuple[Floats, ...], gates: dict[str, Floats], mask: Any) -> Any:
-    live = np.ones(states[0].shape[:2], bool) if mask is None else np.asarray(mask)
+def _activity(part: Part, states: tuple[Floats, ...], gates: dict[str, Floats], live: Any) -> Any:
     return Activity(
         part.name,
         part.kind,

@@ -28,7 +28,7 @@ def last_step(called: Called, part: Part) -> Any:
     Of a direction of a bidirectional layer that reads backwards, that is the first live step. A
     layer alone that reads backwards gives its steps in the order in which it read them.
     """
-    live, steps = _live(called, part), _steps_of(called, part)
+    live, steps = called.live[id(part.layer)], _steps_of(called, part)
     if not part.goes_back:
         return jnp.maximum(jnp.where(live, jnp.arange(steps), -1).max(axis=1), 0)
     first = jnp.where(live, jnp.arange(steps), steps - 1).min(axis=1)
@@ -83,7 +83,7 @@ def reading(model: Any, inputs: Any) -> Reading:
     def read(weights: Any, given: Any) -> Any:
         called = call(model, given, weights=weights)
         found["at_steps"] = answers_at_steps(called, last)
-        return _live(called, first), _live(called, last), last_step(called, last)
+        return called.live[id(first.layer)], called.live[id(last.layer)], last_step(called, last)
 
     # what is not asked for is not computed, once this is compiled: no step of any layer
     live, answered, end = jax.device_get(jax.jit(read)(weights_of(model), inputs))
@@ -97,13 +97,6 @@ def reading(model: Any, inputs: Any) -> Reading:
         timeline.steps[last.name],
         end,
         _spread(answered) if is_apart else end[:, None],
-    )
-
-
-def _live(called: Called, part: Part) -> Any:
-    mask = called.masks[id(part.layer)]
-    return (
-        jnp.ones((called.output.shape[0], _steps_of(called, part)), bool) if mask is None else mask
     )
 
 

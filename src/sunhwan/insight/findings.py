@@ -163,11 +163,11 @@ class _Heads:
         asked: Sequence[int] | None,
         after: Sequence[str],
     ) -> None:
-        every = {"tokens": tokens, "predicted": predicted, "wanted": wanted, "after": after}
-        for name in every:
-            counts = {len(given) for given in every.values() if len(given)}
-            if len(counts) > 1:
-                raise UsageError(f"`{name}` must have one entry for each row")
+        every: list[Sequence[Any]] = [tokens, predicted, wanted, after]
+        if len({len(given) for given in every if len(given)}) > 1:
+            raise UsageError(
+                "`tokens`, `predicted`, `wanted` and `after` must have one entry for each row"
+            )
         self._tokens, self._between = tokens, between
         self._predicted, self._wanted, self.asked = predicted, wanted, asked
         self._after = after

@@ -299,10 +299,9 @@ def _own(model: Any, nudges: Any, starts: Any, weights: Any, inputs: Any) -> Any
     )
 
 
-def _starts(part: Part, gradients: tuple[Any, ...], mask: Any) -> list[NDArray[Any]]:
+def _starts(part: Part, gradients: tuple[Any, ...], live: Any) -> list[NDArray[Any]]:
     """The gradient for the last state of each row; a random direction, where there is none."""
     rows, steps, units = gradients[0].shape
-    live = np.ones((rows, steps), bool) if mask is None else np.asarray(mask)
     places = np.where(live, np.arange(steps), steps if part.goes_back else -1)
     last = places.min(axis=1) if part.goes_back else places.max(axis=1)
     last = np.clip(last, 0, steps - 1)
@@ -316,18 +315,17 @@ def _starts(part: Part, gradients: tuple[Any, ...], mask: Any) -> list[NDArray[A
 
 
 def _kept(called: Called, keys: Sequence[int]) -> dict[int, Any]:
-    """States, gates and mask of each part."""
+    """States, gates and live steps of each part."""
     return {
-        key: (called.traces[key].states, called.traces[key].gates, called.masks[key])
-        for key in keys
+        key: (called.traces[key].states, called.traces[key].gates, called.live[key]) for key in keys
     }
 
 
 def _flow(part: Part, gradients: tuple[Any, ...], kept: tuple[Any, Any, Any], kernel: Any) -> Flow:
-    _, gates, mask = kept
+    _, gates, live = kept
     both = np.concatenate([np.asarray(one, np.float64) for one in gradients], axis=-1)
     sizes = np.linalg.norm(both, axis=-1)
-    live = np.ones(sizes.shape, bool) if mask is None else np.asarray(mask)
+    live = np.asarray(live)
     norms, rows = by_steps_back(sizes, live, part.goes_back)
     seen = {name: np.asarray(gate)[live] for name, gate in gates.items()}
     estimate = _estimate(part, seen, np.asarray(kernel, np.float64))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 
@@ -119,13 +120,13 @@ class Called:
         ``float[B, ...]``; the first, where there are several.
     traces
         By the id of the layer.
-    masks
-        ``bool[B, T]`` or None, by the id of the layer.
+    live
+        ``bool[B, T]``, by the id of the layer: False where a step is masked.
     """
 
     output: Any
     traces: dict[int, engine.Trace]
-    masks: dict[int, Any]
+    live: dict[int, Any]
 
 
 def call(model: Any, inputs: Any, *, weights: Any = None, **changes: Any) -> Called:
@@ -158,7 +159,11 @@ def answer(model: Any, weights: Any, inputs: Any) -> Any:
 
 def _sorted(watch: Watch) -> tuple[dict[int, engine.Trace], dict[int, Any]]:
     traces = {key: trace for key, (trace, _) in watch.traces.items()}
-    return traces, {key: mask for key, (_, mask) in watch.traces.items()}
+    live = {
+        key: jnp.ones(trace.states[0].shape[:2], bool) if mask is None else mask
+        for key, (trace, mask) in watch.traces.items()
+    }
+    return traces, live
 
 
 def rows_of(inputs: Any, rows: Any) -> Any:

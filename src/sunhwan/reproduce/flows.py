@@ -12,6 +12,7 @@ from sunhwan.reproduce.wording import FIGURES, figure_text
 from sunhwan.runs import canvas, insight_figures
 from sunhwan.runs.insight_figures import Line
 from sunhwan.runs.page import Block, Equation, Figure, Key, Section, Table
+from sunhwan.runs.wording import Words
 
 _READ = (
     "To learn that a number at the front of the sequence matters, a gradient must come back to it "
@@ -20,10 +21,6 @@ _READ = (
     "those of the epoch whose validation loss was best, the geometric mean over the seeds. Each "
     "step multiplies the gradient by a Jacobian; where that shrinks it by the same factor again "
     "and again, the curve is a straight line that falls, and what is far back cannot be learnt."
-)
-_EQUATION = Equation(
-    "∂L/∂s(T−n) = ∂L/∂s(T) · J(T) · J(T−1) ··· J(T−n+1),  with J(t) = ∂s(t)/∂s(t−1)",
-    "Pascanu, Mikolov & Bengio 2013, equation 5; Bengio, Simard & Frasconi 1994",
 )
 _STARTS = (
     "An LSTM does not carry by its form alone: Keras begins its forget gates at a bias of 1, which "
@@ -50,7 +47,9 @@ def flows(results: Mapping[str, Any]) -> list[Section]:
         axis_names=("steps before the answer", "share of the gradient that arrives"),
     )
     svg = canvas.svg(drawn, "Size of the gradient by steps back, before and after training")
-    blocks: list[Block] = [_READ, _EQUATION, Key(legend), Figure(svg, wide=True), _STARTS]
+    words = Words("en")
+    equation = Equation(words("insight.flow.equation"), words("insight.flow.source"))
+    blocks: list[Block] = [_READ, equation, Key(legend), Figure(svg, wide=True), _STARTS]
     head = ["", "a step, before", "a step, after", f"{back} back, before", "after", FIGURES[key]]
     rows = [
         [

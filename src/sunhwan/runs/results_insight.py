@@ -187,7 +187,7 @@ def _example(found: Found, words: Words) -> list[Block]:
             blocks.append(words("insight.example.last", **shown))
             told = steps
         panels = [
-            (words(f"insight.panel.{panel['name']}"), floats_of(panel["values"])[-_SHOWN:])
+            (words(f"insight.panel.{panel['name']}"), _table(panel["values"])[-_SHOWN:])
             for panel in part["panels"]
         ]
         drawn = insight_figures.activity(panels, own[-_SHOWN:], axis_name=words("insight.step"))
@@ -196,7 +196,7 @@ def _example(found: Found, words: Words) -> list[Block]:
     return blocks
 
 
-def floats_of(rows: Sequence[Sequence[Any]]) -> Any:
+def _table(rows: Sequence[Sequence[Any]]) -> Any:
     """``float64[T, H]`` of the rows of a table."""
     return np.array([floats(row) for row in rows])
 
@@ -223,9 +223,7 @@ def _units(found: Found, words: Words) -> list[Block]:
         return []
     rows = []
     for one in units:
-        kind, name = str(one["signal"]), str(one.get("name", ""))
-        signal = words(f"insight.units.{kind}", **({kind: name} if kind == "label" else {}),
-                       **({"name": name} if kind == "input" else {}))  # fmt: skip
+        signal = words(f"insight.units.{one['signal']}", name=one.get("name", ""))
         unit = f"{one['state']}[{one['unit']}]"
         rows.append([str(one["layer"]), unit, signal, f"{one['correlation']:+.2f}"])
     head = [words(f"insight.units.{name}") for name in ("layer", "unit", "signal", "correlation")]
