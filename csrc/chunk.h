@@ -15,11 +15,16 @@ struct Chunk {
 
   // Scratch, carved from one block, shared by the team. With a record, h, c and z lie there instead
   // and move on with each segment, so that all of them are still there on the way back.
-  float* h;   // [segment + 1, rows, Hp] state before each step, and after the last
-  float* c;   // the same for an LSTM's cell
-  float* z;   // [row-step, ld] gate records
-  float* dh;  // [rows, Hp] gradient of the state (backward only)
-  float* dc;  // [rows, Hp]
+  float* h;         // [segment + 1, rows, Hp] state before each step, and after the last
+  float* c;         // the same for an LSTM's cell
+  float* z;         // [row-step, ld] gate records
+  float* dh;        // [rows, Hp] gradient of the state (backward only)
+  float* dc;        // [rows, Hp]
+  float* kept_dh;   // [rows, Hp] what zoneout passes on past a step (backward only)
+  float* kept_dc;   // [rows, Hp]
+  float* scaled_x;  // [row-step, input_ld]
+  float* scaled_h;  // [row-step, state_ld]
+  float* zero;      // [Hp] zeros; as far behind them there are some for c, as c is behind h
 
   float* record;  // record_floats(...) floats, or null
 
@@ -31,34 +36,47 @@ struct Chunk {
   const float** x_row;  // [row-step] its input, float[D]
   const float**
       wx_row;           // [row-step] W x + b, float[gates * Hp]: at its record, or projected before
-  const float** h_row;  // [row-step] its state before the step, float[Hp]
+  const float** h_row;  // [row-step] its state before the step, float[Hp]; c lies c - h behind it
+
+  // Where row-step q of step s writes its new state, in floats behind h, or behind c.
+  int64_t next(const Layout& l, int64_t s, int64_t q) const {
+    return ((s + 1) * rows + live[q]) * l.Hp;
+  }
 
   static std::size_t scratch_floats(const Layout& l) {
     const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;
-    return 2 * (steps + 1) * rows * l.Hp + row_steps * l.ld + 2 * rows * l.Hp +
-           (2 * (steps + 1) + row_steps + 8 * row_steps) + 64;
+    return 2 * ((steps + 1) * rows + 1) * l.Hp + row_steps * (l.ld + l.input_ld + l.state_ld) +
+           4 * rows * l.Hp + (2 * (steps + 1) + row_steps + 8 * row_steps) + 64;
   }
 
-  // Everything that backward needs, for one row of the batch and all T steps.
-  static int64_t record_floats(const Layout& l, int64_t T) { return T * l.ld + 2 * (T + 1) * l.Hp; }
+  // Everything that backward needs, for one row of the batch and all T steps, and a row of zeros.
+  static int64_t record_floats(const Layout& l, int64_t T) { return T * l.ld + 2 * (T + 2) * l.Hp; }
 
   // Points h, c and z at segment n of the record.
   void place(const Layout& l, int64_t T, int64_t n) {
     const int64_t done = n * l.segment * rows;
     z = record + done * l.ld;
-    h = record + T * rows * l.ld + done * l.Hp;
-    c = h + (T + 1) * rows * l.Hp;
+    float* const first_h = record + T * rows * l.ld;
+    zero = first_h + (T + 1) * rows * l.Hp;
+    h = first_h + done * l.Hp;
+    c = h + (T + 2) * rows * l.Hp;
   }
 
   // Lays the arrays out in `scratch` (64-byte aligned, scratch_floats(l) floats).
   void carve(const Layout& l, float* scratch) {
     const int64_t state = l.rows * l.Hp, row_steps = l.segment * l.rows;
     h = scratch;
-    c = h + (l.segment + 1) * state;
-    z = c + (l.segment + 1) * state;
+    zero = h + (l.segment + 1) * state;
+    c = zero + l.Hp;
+    z = c + (l.segment + 1) * state + l.Hp;
     dh = z + row_steps * l.ld;
     dc = dh + state;
-    x_row = reinterpret_cast<const float**>(dc + state);
+    kept_dh = dc + state;
+    kept_dc = kept_dh + state;
+    scaled_h = kept_dc + state;
+    scaled_x = scaled_h + row_steps * l.state_ld;
+    // pointers come first behind an even number of floats
+    x_row = reinterpret_cast<const float**>(scaled_x + (row_steps * l.input_ld + 1) / 2 * 2);
     wx_row = x_row + row_steps;
     h_row = wx_row + row_steps;
     offset = reinterpret_cast<int64_t*>(h_row + row_steps);

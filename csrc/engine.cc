@@ -128,7 +128,7 @@ struct Call {
 
   // W x + b of each id that occurs, where those are clearly fewer than the steps.
   void project() {
-    if (!p.is_lookup()) return;
+    if (!p.is_lookup() || p.input_scale != nullptr) return;
     distinct_ = distinct_ids(p.ids, p.B * p.T, p.V);
     const auto count = int64_t(distinct_.ids.size());
     if (4 * count > 3 * p.B * p.T) return;
@@ -265,6 +265,7 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
   zero(args.dkernel, p.D * columns);
   zero(args.drecurrent, p.H * columns);
   zero(args.dbias, (p.has_two_biases() ? 2 : 1) * columns);
+  zero(args.dpeephole, 3 * p.H);
   pass_on(args.dh0, args.dh);
   pass_on(args.dc0, args.dc);
 }

@@ -9,6 +9,9 @@
 //   GRU, reset after   [h z r | recurrent part of h]
 //   GRU, reset before  [h z r | r * h]
 //
+// Where what goes into the gates is scaled, rows hold it once for each gate: [gates][D] of the
+// input in the blocks' order, [gates][Hp] of the state in Keras's.
+//
 // GRU puts h first so that what meets W^T (h z r) and what meets U^T (z r e) are both contiguous.
 #pragma once
 
@@ -37,6 +40,7 @@ struct Panels {
 struct Layout {
   int64_t lanes, segment, rows;  // segment: steps at most; rows: of one chunk at most
   int gates, blocks;
+  int64_t input_ld, state_ld;  // floats of a scaled row; 0: nothing is scaled
   Panels units;   // unit tiles: each of one vector of every gate (SimpleRNN: of up to 4 vectors)
   Panels states;  // columns of U^T
   Panels inputs;  // columns of W^T
@@ -55,6 +59,8 @@ struct Layout {
     l.Hp = l.states.vectors * lanes;
     l.Dp = l.inputs.vectors * lanes;
     l.ld = l.blocks * l.Hp;
+    l.input_ld = p.input_scale == nullptr ? 0 : l.gates * p.D;
+    l.state_ld = p.state_scale == nullptr ? 0 : l.gates * l.Hp;
     return l;
   }
 
@@ -65,7 +71,7 @@ struct Layout {
   int64_t kernel_t_size() const { return gates * Hp * Dp; }
   int64_t recurrent_t_size() const { return gates * Hp * Hp; }
 
-  // Gradient sums of one slot: dW[D], dU[H] and two bias rows, each row gates * Hp wide.
+  // Gradient sums of one slot: dW[D], dU[H] and two rows as Weights::bias, each gates * Hp wide.
   int64_t gradient_size(const Problem& p) const { return (p.D + p.H + 2) * gates * Hp; }
 };
 
@@ -73,7 +79,8 @@ struct Layout {
 struct Weights {
   float* kernel;       // tiles of W: [D][gate][lane] each
   float* recurrent;    // tiles of U: [H][gate][lane] each
-  float* bias;         // [2][gates * Hp]: input and recurrent bias rows
+  float* bias;         // [2][gates * Hp]: input and recurrent bias rows; of an LSTM the second row
+                       // holds the peephole weights, at the places of their gates
   float* kernel_t;     // panels of W^T, K = gates * Hp
   float* recurrent_t;  // panels of U^T, K = gates * Hp
 

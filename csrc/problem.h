@@ -30,11 +30,23 @@ struct Problem {
   const int32_t* ids;         // [B, T], each in 0 .. V-1
   int64_t V;                  // rows of the table; 0 with x
   const unsigned char* mask;  // [B, T], 0 = step is skipped; null: no step is
-  const float* kernel;        // [D, G*H]
-  const float* recurrent;     // [H, G*H]
-  const float* bias;          // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
-  const float* h0;            // [B, H]
-  const float* c0;            // [B, H] for an LSTM, else null
+  // [B, T], 1 = the states before the step are zeros (a masked step does nothing, this included);
+  // null: none are.
+  const unsigned char* reset;
+  const float* kernel;     // [D, G*H]
+  const float* recurrent;  // [H, G*H]
+  const float* bias;       // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
+  const float* peephole;   // [3, H] of an LSTM, from the cell to i f o; null: none
+  // What multiplies the input, and the state before a step, on their way into each gate (Keras's
+  // order of gates), the same in all steps; null: nothing.
+  const float* input_scale;  // [B, G, D]
+  const float* state_scale;  // [B, G, H]
+  // Zoneout: an element of h, of c, keeps its old value with this probability, 0 <= p < 1; by the
+  // noise [B, 2], keys of the random choices, or where that is null by expectation.
+  double zoneout_h, zoneout_c;
+  const uint32_t* noise;
+  const float* h0;  // [B, H]
+  const float* c0;  // [B, H] for an LSTM, else null
 
   bool is_lookup() const { return x == nullptr; }
   // The input of cell b * T + t: float[D].
@@ -43,6 +55,7 @@ struct Problem {
   }
   int64_t segments() const { return T == 0 ? 0 : (T + segment - 1) / segment; }
   bool has_cell_state() const { return kind == Kind::lstm; }
+  bool zones() const { return zoneout_h > 0 || zoneout_c > 0; }
   bool has_two_biases() const { return kind == Kind::gru && reset_after; }
 };
 
@@ -66,6 +79,7 @@ struct BackwardArgs {
   float* dkernel;     // [D, G*H]
   float* drecurrent;  // [H, G*H]
   float* dbias;       // as Problem::bias
+  float* dpeephole;   // [3, H]
   float* dh0;         // [B, H]
   float* dc0;         // [B, H]
 };

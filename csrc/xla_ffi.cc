@@ -11,7 +11,7 @@
 #include "arena.h"
 #include "embedding.h"
 #include "engine.h"
-#include "xla/ffi/api/ffi.h"
+#include "xla_check.h"
 
 namespace ffi = xla::ffi;
 
@@ -28,74 +28,16 @@ class XlaPool final : public Pool {
   ffi::ThreadPool pool_;
 };
 
-std::string shape_text(ffi::AnyBuffer::Dimensions dims) {
-  std::string text = "(";
-  for (size_t i = 0; i < dims.size(); ++i) {
-    text += (i == 0 ? "" : ", ") + std::to_string(dims[i]);
-  }
-  return text + ")";
-}
-
-bool is_absent(const ffi::AnyBuffer& buffer) {
-  return buffer.dimensions().size() == 1 && buffer.dimensions()[0] == 0;
-}
-
-// Collects the first thing that is wrong, so that a handler reads as a list of expectations.
-class Checker {
- public:
-  const std::string& error() const { return error_; }
-  ffi::Error result() const { return ffi::Error::InvalidArgument("sunhwan: " + error_); }
-
-  // The buffer's data if it has that dtype and shape, else null and an error.
-  void* expect(const char* name, const ffi::AnyBuffer& buffer, ffi::DataType type,
-               std::initializer_list<int64_t> shape) {
-    if (!error_.empty()) return nullptr;
-    const auto dims = buffer.dimensions();
-    const ffi::AnyBuffer::Dimensions wanted(shape.begin(), shape.size());
-    if (buffer.element_type() != type) {
-      error_ = std::string("`") + name + "` has a dtype that this kernel does not take";
-    } else if (!std::equal(dims.begin(), dims.end(), wanted.begin(), wanted.end())) {
-      error_ = std::string("`") + name + "` must have shape " + shape_text(wanted) + ", received " +
-               shape_text(dims);
-    }
-    return error_.empty() ? buffer.untyped_data() : nullptr;
-  }
-  float* floats(const char* name, const ffi::AnyBuffer& buffer,
-                std::initializer_list<int64_t> shape) {
-    return static_cast<float*>(expect(name, buffer, ffi::F32, shape));
-  }
-  // Null also if the buffer is absent.
-  float* optional(const char* name, const ffi::AnyBuffer& buffer,
-                  std::initializer_list<int64_t> shape) {
-    return is_absent(buffer) ? nullptr : floats(name, buffer, shape);
-  }
-  // The same for a result, which is poisoned first if that was asked for.
-  float* result(const char* name, const ffi::AnyBuffer& buffer,
-                std::initializer_list<int64_t> shape) {
-    float* data = optional(name, buffer, shape);
-    if (data != nullptr && poison_wanted()) poison(data, buffer.element_count());
-    return data;
-  }
-  void expect_absent(const char* name, const ffi::AnyBuffer& buffer) {
-    if (!is_absent(buffer))
-      fail(std::string("`") + name + "` has no meaning for this kind of cell");
-  }
-  void fail(const std::string& what) {
-    if (error_.empty()) error_ = what;
-  }
-
- private:
-  std::string error_;
-};
-
 struct Options {
   int64_t kind, activation, recurrent_activation, segment;
   bool reset_after, zero_output;
   int64_t backwards;  // bit n: problem n runs from the last step to the first
+  double zoneout_h, zoneout_c;
 };
 
-constexpr size_t kForwardArgs = 9, kForwardResults = 5;
-constexpr size_t kBackwardArgs = 12, kBackwardResults = 7;
+constexpr size_t kShared = 12;  // arguments that both calls begin with
+constexpr size_t kForwardArgs = kShared + 2, kForwardResults = 5;
+constexpr size_t kBackwardArgs = kShared + 5, kBackwardResults = 8;
 
 // Buffers of problem n: `count` after the other, from n * count on.
 template <class Buffers>
@@ -137,15 +79,22 @@ void read_input(Checker& check, const ffi::AnyBuffer& x, const ffi::AnyBuffer& t
   if (wrong >= 0) check.fail(wrong_id_text(p->ids, wrong, p->T, p->V));
 }
 
-// What forward and backward have in common: x, table, ids, mask, kernel, recurrent_kernel, bias.
+const unsigned char* optional_flags(Checker& check, const char* name, const ffi::AnyBuffer& given,
+                                    const Problem& p) {
+  if (is_absent(given)) return nullptr;
+  return static_cast<unsigned char*>(check.expect(name, given, ffi::PRED, {p.B, p.T}));
+}
+
+// What forward and backward have in common, kShared arguments.
 Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs& args,
                      size_t problem, size_t count) {
   const auto arg = [&](size_t i) { return buffer(args, problem, count, i); };
   Problem p{};
-  const auto rows = arg(5).dimensions();
+  const auto rows = arg(6).dimensions();
   if (rows.size() != 2) check.fail("`recurrent_kernel` must be a matrix");
   if (o.kind < 0 || o.kind > 2 || o.activation < 0 || o.activation > 4 ||
-      o.recurrent_activation < 0 || o.recurrent_activation > 4 || o.segment < 1) {
+      o.recurrent_activation < 0 || o.recurrent_activation > 4 || o.segment < 1 ||
+      !(o.zoneout_h >= 0 && o.zoneout_h < 1 && o.zoneout_c >= 0 && o.zoneout_c < 1)) {
     check.fail("an option of the call is out of range");
   }
   if (!check.error().empty()) return p;
@@ -156,18 +105,30 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
   p.go_backwards = (o.backwards >> problem & 1) != 0;
   p.zero_output = o.zero_output;
   p.segment = o.segment;
+  p.zoneout_h = o.zoneout_h;
+  p.zoneout_c = o.zoneout_c;
   read_input(check, arg(0), arg(1), arg(2), &p);
   if (!check.error().empty()) return p;
   p.H = rows[0];
   if (p.D < 1 || p.H < 1) check.fail("`x` and `recurrent_kernel` must have features and units");
-  const int64_t columns = gate_count(p.kind) * p.H;
-  if (!is_absent(arg(3))) {
-    p.mask = static_cast<unsigned char*>(check.expect("mask", arg(3), ffi::PRED, {p.B, p.T}));
+  const int64_t gates = gate_count(p.kind), columns = gates * p.H;
+  p.mask = optional_flags(check, "mask", arg(3), p);
+  p.reset = optional_flags(check, "reset", arg(4), p);
+  p.kernel = check.floats("kernel", arg(5), {p.D, columns});
+  p.recurrent = check.floats("recurrent_kernel", arg(6), {p.H, columns});
+  p.bias = p.has_two_biases() ? check.optional("bias", arg(7), {2, columns})
+                              : check.optional("bias", arg(7), {columns});
+  if (p.kind == Kind::lstm) {
+    p.peephole = check.optional("peephole", arg(8), {3, p.H});
+  } else {
+    check.expect_absent("peephole", arg(8));
+    if (p.zoneout_c != 0) check.fail("`zoneout_c` has no meaning for this kind of cell");
   }
-  p.kernel = check.floats("kernel", arg(4), {p.D, columns});
-  p.recurrent = check.floats("recurrent_kernel", arg(5), {p.H, columns});
-  p.bias = p.has_two_biases() ? check.optional("bias", arg(6), {2, columns})
-                              : check.optional("bias", arg(6), {columns});
+  p.input_scale = check.optional("input_scale", arg(9), {p.B, gates, p.D});
+  p.state_scale = check.optional("state_scale", arg(10), {p.B, gates, p.H});
+  if (!is_absent(arg(11))) {
+    p.noise = static_cast<uint32_t*>(check.expect("noise", arg(11), ffi::U32, {p.B, 2}));
+  }
   return p;
 }
 
@@ -177,12 +138,13 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   if (!check.error().empty()) return task;
   Problem& p = task.problem;
   const auto out = [&](size_t i) { return buffer(results, problem, kForwardResults, i); };
-  p.h0 = check.floats("initial_state[0]", buffer(args, problem, kForwardArgs, 7), {p.B, p.H});
+  const auto start = [&](size_t i) { return buffer(args, problem, kForwardArgs, kShared + i); };
+  p.h0 = check.floats("initial_state[0]", start(0), {p.B, p.H});
   if (p.has_cell_state()) {
-    p.c0 = check.floats("initial_state[1]", buffer(args, problem, kForwardArgs, 8), {p.B, p.H});
+    p.c0 = check.floats("initial_state[1]", start(1), {p.B, p.H});
     task.result.c = check.result("last cell state", out(2), {p.B, p.H});
   } else {
-    check.expect_absent("initial_state[1]", buffer(args, problem, kForwardArgs, 8));
+    check.expect_absent("initial_state[1]", start(1));
     check.expect_absent("last cell state", out(2));
   }
   const int64_t states = p.has_cell_state() ? 2 : 1;
@@ -201,13 +163,13 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   if (!check.error().empty()) return task;
   const Problem& p = task.problem;
   BackwardArgs& to = task.args;
-  const auto arg = [&](size_t i) { return buffer(args, problem, kBackwardArgs, i); };
+  const auto arg = [&](size_t i) { return buffer(args, problem, kBackwardArgs, kShared + i); };
   const auto out = [&](size_t i) { return buffer(results, problem, kBackwardResults, i); };
   const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
-  to.checkpoints = check.floats("checkpoints", arg(7), {p.segments(), states, p.B, p.H});
-  to.record = static_cast<uint32_t*>(check.expect("record", arg(8), ffi::U32, {p.B, 2}));
-  to.dy = check.optional("gradient of outputs", arg(9), {p.B, p.T, p.H});
-  to.dh = check.optional("gradient of last state", arg(10), {p.B, p.H});
+  to.checkpoints = check.floats("checkpoints", arg(0), {p.segments(), states, p.B, p.H});
+  to.record = static_cast<uint32_t*>(check.expect("record", arg(1), ffi::U32, {p.B, 2}));
+  to.dy = check.optional("gradient of outputs", arg(2), {p.B, p.T, p.H});
+  to.dh = check.optional("gradient of last state", arg(3), {p.B, p.H});
   if (p.is_lookup()) {
     check.expect_absent("gradient of x", out(0));
     to.dtable = check.result("gradient of table", out(1), {p.V, p.D});
@@ -219,13 +181,18 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   to.drecurrent = check.result("gradient of recurrent_kernel", out(3), {p.H, columns});
   to.dbias = p.has_two_biases() ? check.result("gradient of bias", out(4), {2, columns})
                                 : check.result("gradient of bias", out(4), {columns});
-  to.dh0 = check.result("gradient of initial_state[0]", out(5), {p.B, p.H});
-  if (p.has_cell_state()) {
-    to.dc = check.optional("gradient of last cell state", arg(11), {p.B, p.H});
-    to.dc0 = check.result("gradient of initial_state[1]", out(6), {p.B, p.H});
+  if (p.peephole != nullptr) {
+    to.dpeephole = check.result("gradient of peephole", out(5), {3, p.H});
   } else {
-    check.expect_absent("gradient of last cell state", arg(11));
-    check.expect_absent("gradient of initial_state[1]", out(6));
+    check.expect_absent("gradient of peephole", out(5));
+  }
+  to.dh0 = check.result("gradient of initial_state[0]", out(6), {p.B, p.H});
+  if (p.has_cell_state()) {
+    to.dc = check.optional("gradient of last cell state", arg(4), {p.B, p.H});
+    to.dc0 = check.result("gradient of initial_state[1]", out(7), {p.B, p.H});
+  } else {
+    check.expect_absent("gradient of last cell state", arg(4));
+    check.expect_absent("gradient of initial_state[1]", out(7));
   }
   return task;
 }
@@ -257,9 +224,11 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
 
 ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets results,
                        int64_t kind, int64_t activation, int64_t recurrent_activation,
-                       int64_t segment, bool reset_after, bool zero_output, int64_t backwards) {
-  const Options options{kind,        activation, recurrent_activation, segment, reset_after,
-                        zero_output, backwards};
+                       int64_t segment, bool reset_after, bool zero_output, int64_t backwards,
+                       double zoneout_h, double zoneout_c) {
+  const Options options{kind,      activation,  recurrent_activation,
+                        segment,   reset_after, zero_output,
+                        backwards, zoneout_h,   zoneout_c};
   return run_tasks<Forward>(threads, args, results, kForwardArgs, kForwardResults, options,
                             read_forward, forward);
 }
@@ -267,9 +236,10 @@ ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Re
 ffi::Error run_backward(ffi::ThreadPool threads, ffi::RemainingArgs args,
                         ffi::RemainingRets results, int64_t kind, int64_t activation,
                         int64_t recurrent_activation, int64_t segment, bool reset_after,
-                        bool zero_output, int64_t backwards) {
-  const Options options{kind,        activation, recurrent_activation, segment, reset_after,
-                        zero_output, backwards};
+                        bool zero_output, int64_t backwards, double zoneout_h, double zoneout_c) {
+  const Options options{kind,      activation,  recurrent_activation,
+                        segment,   reset_after, zero_output,
+                        backwards, zoneout_h,   zoneout_c};
   return run_tasks<Backward>(threads, args, results, kBackwardArgs, kBackwardResults, options,
                              read_backward, backward);
 }
@@ -318,11 +288,13 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 }  // namespace sunhwan
 
 // Arguments and results come in groups, one for each problem:
-//   forward   x [B, T, D] or table [V, D] and ids int32[B, T], mask [B, T], kernel [D, G*H],
-//             recurrent_kernel [H, G*H], bias, h0, c0
+//   shared    x [B, T, D] or table [V, D] and ids int32[B, T], mask [B, T], reset [B, T],
+//             kernel [D, G*H], recurrent_kernel [H, G*H], bias, peephole [3, H],
+//             input_scale [B, G, D], state_scale [B, G, H], noise uint32[B, 2]
+//   forward   shared, h0, c0
 //             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2]
-//   backward  x, table, ids, mask, kernel, recurrent_kernel, bias, checkpoints, record, dy, dh, dc
-//             -> dx, dtable, dkernel, drecurrent, dbias, dh0, dc0
+//   backward  shared, checkpoints, record, dy, dh, dc
+//             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dh0, dc0
 #define SUNHWAN_BINDING()                    \
   ffi::Ffi::Bind()                           \
       .Ctx<ffi::ThreadPool>()                \
@@ -334,7 +306,9 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
       .Attr<int64_t>("segment")              \
       .Attr<bool>("reset_after")             \
       .Attr<bool>("zero_output")             \
-      .Attr<int64_t>("backwards")
+      .Attr<int64_t>("backwards")            \
+      .Attr<double>("zoneout_h")             \
+      .Attr<double>("zoneout_c")
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward, SUNHWAN_BINDING());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward, SUNHWAN_BINDING());

@@ -11,11 +11,11 @@ namespace SUNHWAN_ISA_NAMESPACE {
 SUNHWAN_INLINE vf one() { return splat(1.0f); }
 
 struct GruResetAfter {
-  template <bool Keep>
+  template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;
-    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t u = j * kLanes;
       const float* panel = x.w.recurrent + x.p.H * u * 3;
@@ -25,13 +25,13 @@ struct GruResetAfter {
         const float* rows[M];
         vf sum[M][3], zr[2 * M], candidate[M];
         for (int r = 0; r < M; ++r) {
-          rows[r] = c.h_row[first + i + r];
+          rows[r] = recurrent_row<Scaled>(x, first + i + r);
           const float* wx = c.wx_row[first + i + r] + u;
           sum[r][0] = load(wx + l.Hp);
           sum[r][1] = load(wx + 2 * l.Hp);
           sum[r][2] = bias;
         }
-        multiply<M, 3>(sum, rows, x.p.H, panel);
+        recurrent_product<Scaled>(x, sum, rows, panel);
         for (int r = 0; r < M; ++r) {
           zr[r] = sum[r][0];
           zr[M + r] = sum[r][1];
@@ -42,9 +42,8 @@ struct GruResetAfter {
         }
         apply<M>(x.activation, candidate);
         for (int r = 0; r < M; ++r) {
-          const vf h = load(rows[r] + u);
-          store(const_cast<float*>(rows[r]) + ahead + u,
-                zr[r] * h + (one() - zr[r]) * candidate[r]);
+          const vf h = load(c.h_row[first + i + r] + u);
+          store(c.h + c.next(l, s, first + i + r) + u, zr[r] * h + (one() - zr[r]) * candidate[r]);
           if constexpr (Keep) {
             float* z = c.z + (first + i + r) * l.ld + u;
             store(z, candidate[r]);
@@ -81,14 +80,20 @@ struct GruResetAfter {
 };
 
 struct GruResetBefore {
-  template <bool Keep>
+  template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
-    gates(x, s);
+    gates<Scaled>(x, s);
     x.team.sync();  // the candidate needs r * h of every unit
     candidate<Keep>(x, s);
   }
 
+  // What of the state before row-step q the reset gate multiplies.
+  SUNHWAN_INLINE const float* candidate_row(const Context& x, int64_t q) {
+    return x.l.state_ld == 0 ? x.chunk.h_row[q] : x.chunk.scaled_h + q * x.l.state_ld + 2 * x.l.Hp;
+  }
+
   // z and r into their blocks, r * h into the last.
+  template <bool Scaled>
   SUNHWAN_INLINE void gates(const Context& x, int64_t s) {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;
@@ -100,12 +105,12 @@ struct GruResetBefore {
         const float* rows[M];
         vf sum[M][2], zr[2 * M];
         for (int r = 0; r < M; ++r) {
-          rows[r] = c.h_row[first + i + r];
+          rows[r] = recurrent_row<Scaled>(x, first + i + r);
           const float* wx = c.wx_row[first + i + r] + u;
           sum[r][0] = load(wx + l.Hp);
           sum[r][1] = load(wx + 2 * l.Hp);
         }
-        multiply<M, 2>(sum, rows, x.p.H, x.w.recurrent + x.p.H * u * 2);
+        recurrent_product<Scaled>(x, sum, rows, x.w.recurrent + x.p.H * u * 2);
         for (int r = 0; r < M; ++r) {
           zr[r] = sum[r][0];
           zr[M + r] = sum[r][1];
@@ -115,7 +120,7 @@ struct GruResetBefore {
           float* z = c.z + (first + i + r) * l.ld + u;
           store(z + l.Hp, zr[r]);
           store(z + 2 * l.Hp, zr[M + r]);
-          store(z + 3 * l.Hp, zr[M + r] * load(rows[r] + u));
+          store(z + 3 * l.Hp, zr[M + r] * load(candidate_row(x, first + i + r) + u));
         }
       });
     }
@@ -125,7 +130,7 @@ struct GruResetBefore {
   SUNHWAN_INLINE void candidate(const Context& x, int64_t s) {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;
-    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     const float* packed = x.w.recurrent + 2 * x.p.H * l.Hp;  // h's tiles come after those of z r
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t u = j * kLanes;
@@ -142,9 +147,8 @@ struct GruResetBefore {
         apply<M>(x.activation, g);
         for (int r = 0; r < M; ++r) {
           float* at = c.z + (first + i + r) * l.ld + u;
-          float* h = const_cast<float*>(c.h_row[first + i + r]) + u;
-          const vf z = load(at + l.Hp);
-          store(h + ahead, z * load(h) + (one() - z) * g[r]);
+          const vf z = load(at + l.Hp), h = load(c.h_row[first + i + r] + u);
+          store(c.h + c.next(l, s, first + i + r) + u, z * h + (one() - z) * g[r]);
           if constexpr (Keep) store(at, g[r]);
         }
       });
@@ -186,8 +190,10 @@ struct GruResetBefore {
           float* at = c.z + q * l.ld + u;
           float* dh = c.dh + c.live[q] * l.Hp + u;
           const vf reset = load(at + 2 * l.Hp);
-          store(at + 2 * l.Hp, sum[r][0] * load(c.h_row[q] + u) * slope(ra, reset));
-          store(dh, load(dh) + sum[r][0] * reset);
+          store(at + 2 * l.Hp, sum[r][0] * load(candidate_row(x, q) + u) * slope(ra, reset));
+          vf through = sum[r][0] * reset;
+          if (l.state_ld != 0) through *= state_scale(x, c.live[q], 2, u);
+          store(dh, load(dh) + through);
         }
       });
     }

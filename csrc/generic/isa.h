@@ -53,7 +53,7 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
 
 void project(const Problem& p, const Layout& l, const Weights& w, const float* const* rows,
              int64_t n, float* out) {
-  input_product(p, l, w, rows, n, 0, l.units.count, out, l.gates * l.Hp);
+  input_product<false>(p, l, w, rows, n, 0, l.units.count, out, l.gates * l.Hp);
 }
 
 // Calls run(Cell) for the cell that the problem names.
@@ -89,11 +89,11 @@ void backward(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk,
   with_cell(p, [&](auto* cell) { backward_pass<Pointee<decltype(cell)>>(x, args, sums); });
 }
 
-// to[gate(g) * H + u] = sum over slots of from[g * Hp + u].
-void collect_row(const Problem& p, const Layout& l, const float* from, int64_t slots,
-                 bool in_block_order, float* to) {
+// to[gate(g) * H + u] = sum over slots of from[g * Hp + u], for `count` gates from `first` on.
+void collect_row(const Problem& p, const Layout& l, const float* from, int64_t slots, int first,
+                 int count, bool in_block_order, float* to) {
   const int64_t stride = l.gradient_size(p);
-  for (int g = 0; g < l.gates; ++g) {
+  for (int g = first; g < first + count; ++g) {
     float* out = to + (in_block_order ? keras_gate(p.kind, g) : g) * p.H;
     for (int64_t u = 0; u < p.H; u += kLanes) {
       vf sum = load(from + g * l.Hp + u);
@@ -110,15 +110,23 @@ void collect(const Problem& p, const Layout& l, const float* sums, int64_t slots
   const float* from = sums + row * width;
   if (row < p.D) {
     if (args.dkernel != nullptr) {
-      collect_row(p, l, from, slots, true, args.dkernel + row * columns);
+      collect_row(p, l, from, slots, 0, l.gates, true, args.dkernel + row * columns);
     }
   } else if (row < p.D + p.H) {
     if (args.drecurrent != nullptr) {
-      collect_row(p, l, from, slots, false, args.drecurrent + (row - p.D) * columns);
+      collect_row(p, l, from, slots, 0, l.gates, false, args.drecurrent + (row - p.D) * columns);
     }
-  } else if (args.dbias != nullptr) {
-    collect_row(p, l, from, slots, true, args.dbias);
-    if (p.has_two_biases()) collect_row(p, l, from + width, slots, false, args.dbias + columns);
+  } else {
+    if (args.dbias != nullptr) {
+      collect_row(p, l, from, slots, 0, l.gates, true, args.dbias);
+      if (p.has_two_biases()) {
+        collect_row(p, l, from + width, slots, 0, l.gates, false, args.dbias + columns);
+      }
+    }
+    if (args.dpeephole != nullptr) {  // i f, and behind the candidate o
+      collect_row(p, l, from + width, slots, 0, 2, false, args.dpeephole);
+      collect_row(p, l, from + width, slots, 3, 1, false, args.dpeephole - p.H);
+    }
   }
 }
 

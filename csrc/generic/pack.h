@@ -64,7 +64,8 @@ SUNHWAN_INLINE void pack_transposed(const Problem& p, const Layout& l, const Gat
 }
 
 // Both bias rows in the blocks' order, zero where there is none: row 0 joins the input product,
-// row 1 is the recurrent bias of a GRU that resets after (z and r are already in row 0).
+// row 1 is the recurrent bias of a GRU that resets after (z and r are already in row 0), or the
+// peephole weights of an LSTM.
 SUNHWAN_INLINE void pack_bias(const Problem& p, const Layout& l, float* to) {
   float* recurrent = to + l.gates * l.Hp;
   for (int g = 0; g < l.gates; ++g) {
@@ -77,6 +78,9 @@ SUNHWAN_INLINE void pack_bias(const Problem& p, const Layout& l, float* to) {
           second = load_columns(p.bias + (l.gates + gate) * p.H, u, p.H);
           if (g != 0) input += second;
         }
+      }
+      if (p.peephole != nullptr && g != 2) {
+        second = load_columns(p.peephole + (g == 3 ? 2 : g) * p.H, u, p.H);
       }
       store(to + g * l.Hp + u, input);
       store(recurrent + g * l.Hp + u, second);

@@ -4,6 +4,7 @@
 #include "gru.h"
 #include "lstm.h"
 #include "simple_rnn.h"
+#include "zoneout.h"
 
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
@@ -60,6 +61,33 @@ SUNHWAN_INLINE void next_segment(const Context& x, int64_t n) {
   }
 }
 
+// All steps of the open segment. With Keep the gate records stay, for going back.
+template <class Cell, bool Keep, bool Scaled>
+SUNHWAN_OUTLINE void run_steps(const Context& x) {
+  const Chunk& c = x.chunk;
+  project_inputs(x);
+  for (int64_t s = 0; s < c.steps; ++s) {
+    if constexpr (Scaled) {
+      scale_states(x, s, s + 1);
+      x.team.sync();
+    }
+    Cell::template step<Keep, Scaled>(x, s);
+    if (x.p.zones()) {
+      mix_old_state(x, s, zone_of_h(x.p), c.h);
+      if (x.p.has_cell_state()) mix_old_state(x, s, zone_of_c(x.p), c.c);
+    }
+    carry_over(x, s);
+    x.team.sync();
+  }
+}
+
+// What is scaled is always kept too: one copy of the code for both.
+template <class Cell, bool Keep>
+SUNHWAN_INLINE void run_any_steps(const Context& x) {
+  if (x.l.state_ld != 0) return run_steps<Cell, true, true>(x);
+  run_steps<Cell, Keep, false>(x);
+}
+
 template <class Cell>
 void forward_pass(const Context& x, const ForwardResult& result) {
   Chunk& c = x.chunk;
@@ -79,9 +107,9 @@ void forward_pass(const Context& x, const ForwardResult& result) {
     }
     x.team.sync();
     if (c.record != nullptr) {
-      run_steps<Cell, true>(x);
+      run_any_steps<Cell, true>(x);
     } else {
-      run_steps<Cell, false>(x);
+      run_any_steps<Cell, false>(x);
     }
     if (result.y != nullptr) emit_outputs(x, result.y);
     x.team.sync();
@@ -110,37 +138,50 @@ SUNHWAN_INLINE void add_output_gradient(const Context& x, const float* dy, int64
   }
 }
 
-// dh += gate gradients times U^T, for the live rows of step s; `z` and `width` floats from there on
-// are the part of the first gate record that meets U^T.
-SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z, int64_t width) {
+// dh += gate gradients times U^T, for the live rows of step s; the first gate record's `gates`
+// blocks from `z` on are what meets U^T. Where the state was scaled, gate by gate.
+SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z, int gates) {
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
   const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
+  const bool is_scaled = l.state_ld != 0;
+  const int parts = is_scaled ? gates : 1;
+  const int64_t width = gates * l.Hp / parts;
   for (int64_t j = x.team.begin(l.states.count); j < x.team.end(l.states.count); ++j) {
     const int64_t u = l.states.begin(j) * kLanes;
-    const float* panel = x.w.recurrent_t + width * u;
+    const float* panel = x.w.recurrent_t + gates * l.Hp * u;
     with_const<4>(l.states.width(j), [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
-        const float* rows[M];
-        float* out[M];
-        vf sum[M][N];
-        for (int r = 0; r < M; ++r) {
-          const int64_t q = first + i + r;
-          rows[r] = z + q * l.ld;
-          out[r] = c.dh + c.live[q] * l.Hp + u;
-          for (int v = 0; v < N; ++v) sum[r][v] = load(out[r] + v * kLanes);
+        for (int part = 0; part < parts; ++part) {
+          const float* rows[M];
+          float* out[M];
+          vf sum[M][N];
+          for (int r = 0; r < M; ++r) {
+            const int64_t q = first + i + r;
+            rows[r] = z + q * l.ld + part * width;
+            out[r] = c.dh + c.live[q] * l.Hp + u;
+            for (int v = 0; v < N; ++v) sum[r][v] = is_scaled ? vf{} : load(out[r] + v * kLanes);
+          }
+          multiply<M, N>(sum, rows, width, panel + part * width * N * kLanes);
+          for (int r = 0; r < M; ++r) {
+            for (int v = 0; v < N; ++v) {
+              float* to = out[r] + v * kLanes;
+              if (is_scaled) {
+                const vf by = state_scale(x, c.live[first + i + r], part, u + v * kLanes);
+                sum[r][v] = load(to) + sum[r][v] * by;
+              }
+              store(to, sum[r][v]);
+            }
+          }
         }
-        multiply<M, N>(sum, rows, width, panel);
-        for (int r = 0; r < M; ++r)
-          for (int v = 0; v < N; ++v) store(out[r] + v * kLanes, sum[r][v]);
       });
     });
   }
 }
 
-// dx of the open segment; zero where a step was skipped.
+// dx of the open segment; zero where a step was skipped. Where the input was scaled, gate by gate.
 SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
@@ -153,6 +194,9 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
       }
     }
   }
+  const bool is_scaled = l.input_ld != 0;
+  const int parts = is_scaled ? l.gates : 1;
+  const int64_t width = l.gates * l.Hp / parts;
   for (int64_t j = x.team.begin(l.inputs.count); j < x.team.end(l.inputs.count); ++j) {
     const int64_t d = l.inputs.begin(j) * kLanes;
     const float* panel = x.w.kernel_t + l.gates * l.Hp * d;
@@ -160,15 +204,21 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(row_steps, [&](auto m, int64_t q) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
-        const float* rows[M];
-        vf sum[M][N] = {};
-        for (int r = 0; r < M; ++r) rows[r] = c.z + (q + r) * l.ld;
-        multiply<M, N>(sum, rows, l.gates * l.Hp, panel);
-        for (int r = 0; r < M; ++r) {
-          float* out = dx + c.cell[q + r] * x.p.D + d;
-          for (int v = 0; v < N; ++v) {
-            const int64_t left = x.p.D - d - v * kLanes;
-            store_partial(out + v * kLanes, sum[r][v], left < kLanes ? int(left) : kLanes);
+        for (int part = 0; part < parts; ++part) {
+          const float* rows[M];
+          vf sum[M][N] = {};
+          for (int r = 0; r < M; ++r) rows[r] = c.z + (q + r) * l.ld + part * width;
+          multiply<M, N>(sum, rows, width, panel + part * width * N * kLanes);
+          for (int r = 0; r < M; ++r) {
+            float* out = dx + c.cell[q + r] * x.p.D;
+            for (int v = 0; v < N; ++v) {
+              const int64_t at = d + v * kLanes, left = x.p.D - at;
+              if (is_scaled) {
+                const vf by = input_scale(x, c.live[q + r], part, at);
+                sum[r][v] = sum[r][v] * by + (part == 0 ? vf{} : load_columns(out, at, x.p.D));
+              }
+              store_partial(out + at, sum[r][v], left < kLanes ? int(left) : kLanes);
+            }
           }
         }
       });
@@ -176,10 +226,10 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
   }
 }
 
-// sums[i][column ...] += a[q][i] * z[q][block column ...] over the segment, `rows` rows of sums and
-// `vectors` vectors of columns, this thread's part of the columns.
-SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, int64_t rows,
-                                     const float* z, int64_t vectors, float* sums) {
+// sums[i][column ...] += a[q][at + i] * z[q][block column ...] over the segment, `rows` rows of
+// sums and `vectors` vectors of columns, this thread's part of the columns.
+SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, int64_t at,
+                                     int64_t rows, const float* z, int64_t vectors, float* sums) {
   const Layout& l = x.l;
   const int64_t row_steps = x.chunk.offset[x.chunk.steps], ldo = l.gates * l.Hp;
   const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
@@ -190,7 +240,7 @@ SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, in
     with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(rows, [&](auto m, int64_t i) __attribute__((always_inline)) {
-        multiply_transposed<decltype(m)::value, N>(a, i, z + v * kLanes, l.ld, row_steps,
+        multiply_transposed<decltype(m)::value, N>(a, at + i, z + v * kLanes, l.ld, row_steps,
                                                    sums + i * ldo + v * kLanes, ldo);
       });
     });
@@ -207,26 +257,68 @@ SUNHWAN_INLINE void bias_gradient(const Context& x, const float* z, float* sums)
   }
 }
 
+// The gradients of the peephole weights, into the places of their gates i f o in `sums`.
+SUNHWAN_OUTLINE void peephole_gradient(const Context& x, float* sums) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t begin = x.team.begin(l.states.vectors) * kLanes;
+  const int64_t end = x.team.end(l.states.vectors) * kLanes;
+  for (int64_t q = 0; q < c.offset[c.steps]; ++q) {
+    const float* z = c.z + q * l.ld;
+    const float* before = Lstm::cell_before(c, q);
+    for (int64_t u = begin; u < end; u += kLanes) {
+      const vf old = load(before + u);
+      store(sums + u, load(sums + u) + load(z + u) * old);
+      float* f = sums + l.Hp + u;
+      store(f, load(f) + load(z + l.Hp + u) * old);
+      float* o = sums + 3 * l.Hp + u;
+      store(o, load(o) + load(z + 4 * l.Hp + u));
+    }
+  }
+}
+
+// Of `gates` gates side by side from `z` on. Where the rows are scaled (`stride` floats for each
+// gate), each gate has its own.
+SUNHWAN_INLINE void weight_gradients(const Context& x, const float* const* a, int64_t stride,
+                                     int64_t rows, const float* z, int gates, float* sums) {
+  const int64_t vectors = x.l.states.vectors;
+  if (stride == 0) return weight_gradient(x, a, 0, rows, z, gates * vectors, sums);
+  for (int g = 0; g < gates; ++g) {
+    weight_gradient(x, a, g * stride, rows, z + g * x.l.Hp, vectors, sums + g * x.l.Hp);
+  }
+}
+
+// Row-step q's state row becomes rows + q * ld: what U's gradient is to be multiplied with. Meets
+// the team before and after, as steps back need the states themselves.
+SUNHWAN_INLINE void take_rows(const Context& x, const float* rows, int64_t ld) {
+  const Chunk& c = x.chunk;
+  x.team.sync();
+  if (x.team.id == 0) {
+    for (int64_t q = 0; q < c.offset[c.steps]; ++q) c.h_row[q] = rows + q * ld;
+  }
+  x.team.sync();
+}
+
 // `sums`: dW [D], dU [H], then two bias rows, each row gates * Hp wide (layout.h). dU's columns and
 // the second bias row are in Keras's order of gates, the others in the blocks'.
 template <class Cell>
 SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g, float* sums) {
   const Layout& l = x.l;
   Chunk& c = x.chunk;
-  const int64_t vectors = l.states.vectors, width = l.gates * l.Hp;
-  if (g.dkernel != nullptr) weight_gradient(x, c.x_row, x.p.D, c.z, l.gates * vectors, sums);
+  const int64_t width = l.gates * l.Hp;
+  if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.H + 1) * width);
+  if (g.dkernel != nullptr) {
+    weight_gradients(x, c.x_row, l.input_ld / l.gates, x.p.D, c.z, l.gates, sums);
+  }
   if (g.drecurrent != nullptr) {
     float* du = sums + x.p.D * width;
-    weight_gradient(x, c.h_row, x.p.H, c.z + kRecurrentFirst<Cell> * l.Hp,
-                    kRecurrentCount<Cell> * vectors, du);
+    if (l.state_ld != 0) take_rows(x, c.scaled_h, l.state_ld);
+    weight_gradients(x, c.h_row, l.state_ld / l.gates, x.p.H, c.z + kRecurrentFirst<Cell> * l.Hp,
+                     kRecurrentCount<Cell>, du);
     if constexpr (kRecurrentFirst<Cell> == 1 && kRecurrentCount<Cell> == 2) {
       // Reset before: the candidate's weights saw r * h, kept in the last block.
-      x.team.sync();
-      if (x.team.id == 0) {
-        for (int64_t q = 0; q < c.offset[c.steps]; ++q) c.h_row[q] = c.z + q * l.ld + 3 * l.Hp;
-      }
-      x.team.sync();
-      weight_gradient(x, c.h_row, x.p.H, c.z, vectors, du + 2 * l.Hp);
+      take_rows(x, c.z + 3 * l.Hp, l.ld);
+      weight_gradient(x, c.h_row, 0, x.p.H, c.z, l.states.vectors, du + 2 * l.Hp);
     }
   }
   if (g.dbias != nullptr) {
@@ -234,6 +326,25 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
     bias_gradient(x, c.z, db);
     if (x.p.has_two_biases()) bias_gradient(x, c.z + l.Hp, db + width);
   }
+}
+
+// What step s needs around it where states are zoned out or reset.
+SUNHWAN_INLINE void before_step_back(const Context& x, int64_t s) {
+  if (!x.p.zones()) return;
+  part_gradient(x, s, zone_of_h(x.p), x.chunk.dh, x.chunk.kept_dh);
+  if (x.p.has_cell_state()) part_gradient(x, s, zone_of_c(x.p), x.chunk.dc, x.chunk.kept_dc);
+}
+SUNHWAN_INLINE void after_step_back(const Context& x, int64_t s) {
+  if (!x.p.zones() && x.p.reset == nullptr) return;
+  join_gradient(x, s, x.chunk.dh, x.chunk.kept_dh);
+  if (x.p.has_cell_state()) join_gradient(x, s, x.chunk.dc, x.chunk.kept_dc);
+}
+
+// The inputs and states of a segment whose gates were remembered, scaled again.
+SUNHWAN_INLINE void scale_again(const Context& x) {
+  if (x.l.input_ld != 0) scale_inputs(x);
+  if (x.l.state_ld != 0) scale_states(x, 0, x.chunk.steps);
+  if (x.l.input_ld != 0 || x.l.state_ld != 0) x.team.sync();
 }
 
 template <class Cell>
@@ -256,13 +367,15 @@ void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
       open_segment(x, n);
     }
     x.team.sync();
-    if (c.record == nullptr) run_steps<Cell, true>(x);
+    c.record == nullptr ? run_any_steps<Cell, true>(x) : scale_again(x);
     for (int64_t s = c.steps - 1; s >= 0; --s) {
       if (g.dy != nullptr) add_output_gradient(x, g.dy, s);
+      before_step_back(x, s);
       Cell::step_back(x, s);
       x.team.sync();
-      state_gradient(x, s, c.z + kRecurrentFirst<Cell> * x.l.Hp, kRecurrentCount<Cell> * x.l.Hp);
+      state_gradient(x, s, c.z + kRecurrentFirst<Cell> * x.l.Hp, kRecurrentCount<Cell>);
       x.team.sync();
+      after_step_back(x, s);
     }
     parameter_gradients<Cell>(x, g, sums);
     if (g.dx != nullptr) input_gradient(x, g.dx);

@@ -48,6 +48,10 @@ SUNHWAN_INLINE void store_state(const Context& x, const float* from, float* to) 
 // Lists the live row-steps of segment n. One thread.
 SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
   Chunk& c = x.chunk;
+  if (x.p.reset != nullptr) {
+    __builtin_memset(c.zero, 0, x.l.Hp * sizeof(float));
+    __builtin_memset(c.zero + (c.c - c.h), 0, x.l.Hp * sizeof(float));
+  }
   c.first = n * x.p.segment;
   c.steps = x.p.T - c.first < x.p.segment ? x.p.T - c.first : x.p.segment;
   int64_t q = 0;
@@ -63,14 +67,79 @@ SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
       c.wx_row[q] = x.w.projected == nullptr
                         ? c.z + q * x.l.ld
                         : x.w.projected + x.w.place[x.p.ids[cell]] * x.l.gates * x.l.Hp;
-      c.h_row[q] = c.h + (s * c.rows + r) * x.l.Hp;
+      const bool is_reset = x.p.reset != nullptr && x.p.reset[cell];
+      c.h_row[q] = is_reset ? c.zero : c.h + (s * c.rows + r) * x.l.Hp;
       ++q;
     }
   }
   c.offset[c.steps] = q;
 }
 
+// The inputs of the open segment, scaled for each gate, take their place. Shared among the team by
+// row-step.
+SUNHWAN_OUTLINE void scale_inputs(const Context& x) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t D = x.p.D, row_steps = c.offset[c.steps];
+  for (int64_t q = x.team.begin(row_steps); q < x.team.end(row_steps); ++q) {
+    const float* scale = x.p.input_scale + c.batch_rows[c.live[q]] * l.input_ld;
+    float* to = c.scaled_x + q * l.input_ld;
+    for (int g = 0; g < l.gates; ++g) {
+      const float* by = scale + keras_gate(x.p.kind, g) * D;
+      for (int64_t d = 0; d < D; ++d) to[g * D + d] = c.x_row[q][d] * by[d];
+    }
+    c.x_row[q] = to;
+  }
+}
+
+// What multiplies the state of chunk row r at unit u on its way into gate g.
+SUNHWAN_INLINE vf state_scale(const Context& x, int64_t r, int g, int64_t u) {
+  const int64_t row = x.chunk.batch_rows[r] * x.l.gates + g;
+  return load_columns(x.p.state_scale + row * x.p.H, u, x.p.H);
+}
+
+// The same for the input at feature d, on its way into the gate of block g.
+SUNHWAN_INLINE vf input_scale(const Context& x, int64_t r, int g, int64_t d) {
+  const float* row = x.p.input_scale + x.chunk.batch_rows[r] * x.l.input_ld;
+  return load_columns(row + keras_gate(x.p.kind, g) * x.p.D, d, x.p.D);
+}
+
+// The states before steps first .. last - 1, scaled for each gate. Shared among the team by
+// row-step.
+SUNHWAN_OUTLINE void scale_states(const Context& x, int64_t first, int64_t last) {
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t begin = c.offset[first], count = c.offset[last] - begin;
+  for (int64_t q = begin + x.team.begin(count); q < begin + x.team.end(count); ++q) {
+    float* to = c.scaled_h + q * l.state_ld;
+    for (int g = 0; g < l.gates; ++g, to += l.Hp) {
+      for (int64_t u = 0; u < l.Hp; u += kLanes) {
+        store(to + u, load(c.h_row[q] + u) * state_scale(x, c.live[q], g, u));
+      }
+    }
+  }
+}
+
+// The row that row-step q multiplies with U, for gates of which each has its own where `Scaled`.
+template <bool Scaled>
+SUNHWAN_INLINE const float* recurrent_row(const Context& x, int64_t q) {
+  return Scaled ? x.chunk.scaled_h + q * x.l.state_ld : x.chunk.h_row[q];
+}
+
+// sum += rows times U's panel of N gates, each from a row of its own where `Scaled`.
+template <bool Scaled, int M, int N>
+SUNHWAN_INLINE void recurrent_product(const Context& x, vf (&sum)[M][N],
+                                      const float* const (&rows)[M], const float* panel) {
+  if constexpr (Scaled) {
+    multiply_each<M, N>(sum, rows, x.l.Hp, x.p.H, panel);
+  } else {
+    multiply<M, N>(sum, rows, x.p.H, panel);
+  }
+}
+
 // out[q] = W rows[q] + b for q < n, unit tiles from `first` to `last`; rows of out are ldo apart.
+// Where `Scaled`, rows hold the input once for each gate.
+template <bool Scaled>
 SUNHWAN_OUTLINE void input_product(const Problem& p, const Layout& l, const Weights& w,
                                    const float* const* rows, int64_t n, int64_t first, int64_t last,
                                    float* out, int64_t ldo) {
@@ -91,7 +160,11 @@ SUNHWAN_OUTLINE void input_product(const Problem& p, const Layout& l, const Weig
           const vf b = load(bias + g * stride);
           for (int r = 0; r < M; ++r) sum[r][g] = b;
         }
-        multiply<M, N>(sum, group, p.D, panel);
+        if constexpr (Scaled) {
+          multiply_each<M, N>(sum, group, l.gates == 1 ? 0 : p.D, p.D, panel);
+        } else {
+          multiply<M, N>(sum, group, p.D, panel);
+        }
         for (int r = 0; r < M; ++r)
           for (int g = 0; g < N; ++g)
             store(out + (q + r) * ldo + begin * kLanes + g * stride, sum[r][g]);
@@ -119,19 +192,19 @@ SUNHWAN_INLINE void carry_over(const Context& x, int64_t s) {
   }
 }
 
-// All steps of the open segment. With Keep the gate records stay, for going back.
-template <class Cell, bool Keep>
-SUNHWAN_OUTLINE void run_steps(const Context& x) {
+// W x + b of the open segment, to where its row-steps look for it.
+SUNHWAN_INLINE void project_inputs(const Context& x) {
+  if (x.w.projected != nullptr) return;
   const Chunk& c = x.chunk;
-  if (x.w.projected == nullptr) {
-    input_product(x.p, x.l, x.w, c.x_row, c.offset[c.steps], x.team.begin(x.l.units.count),
-                  x.team.end(x.l.units.count), c.z, x.l.ld);
+  const int64_t n = c.offset[c.steps], first = x.team.begin(x.l.units.count);
+  const int64_t last = x.team.end(x.l.units.count);
+  if (x.l.input_ld == 0) {
+    input_product<false>(x.p, x.l, x.w, c.x_row, n, first, last, c.z, x.l.ld);
+    return;
   }
-  for (int64_t s = 0; s < c.steps; ++s) {
-    Cell::template step<Keep>(x, s);
-    carry_over(x, s);
-    x.team.sync();
-  }
+  scale_inputs(x);
+  x.team.sync();
+  input_product<true>(x.p, x.l, x.w, c.x_row, n, first, last, c.z, x.l.ld);
 }
 
 }  // namespace SUNHWAN_ISA_NAMESPACE

@@ -7,11 +7,11 @@ namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
 
 struct SimpleRnn {
-  template <bool Keep>  // nothing to keep: the slope follows from h'
+  template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;
-    const int64_t first = c.offset[s], live = c.offset[s + 1] - first, ahead = c.rows * l.Hp;
+    const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t begin = l.units.begin(j) * kLanes;
       const float* panel = x.w.recurrent + x.p.H * begin;
@@ -22,15 +22,20 @@ struct SimpleRnn {
           const float* rows[M];
           vf sum[M][N];
           for (int r = 0; r < M; ++r) {
-            rows[r] = c.h_row[first + i + r];
+            rows[r] = recurrent_row<Scaled>(x, first + i + r);
             const float* wx = c.wx_row[first + i + r] + begin;
             for (int v = 0; v < N; ++v) sum[r][v] = load(wx + v * kLanes);
           }
           multiply<M, N>(sum, rows, x.p.H, panel);
           for (int r = 0; r < M; ++r) {
             apply<N>(x.activation, sum[r]);
-            float* next = const_cast<float*>(rows[r]) + ahead + begin;
-            for (int v = 0; v < N; ++v) store(next + v * kLanes, sum[r][v]);
+            const int64_t q = first + i + r;
+            float* next = c.h + c.next(l, s, q) + begin;
+            for (int v = 0; v < N; ++v) {
+              store(next + v * kLanes, sum[r][v]);
+              // zoneout may change what lies at `next`
+              if constexpr (Keep) store(c.z + q * l.ld + begin + v * kLanes, sum[r][v]);
+            }
           }
         });
       });
@@ -44,11 +49,10 @@ struct SimpleRnn {
     const int64_t begin = x.team.begin(l.states.vectors) * kLanes;
     const int64_t end = x.team.end(l.states.vectors) * kLanes;
     for (int64_t q = c.offset[s]; q < c.offset[s + 1]; ++q) {
-      const float* h = c.h_row[q] + c.rows * l.Hp;
       float* dh = c.dh + c.live[q] * l.Hp;
       float* z = c.z + q * l.ld;
       for (int64_t u = begin; u < end; u += kLanes) {
-        store(z + u, load(dh + u) * slope(x.activation, load(h + u)));
+        store(z + u, load(dh + u) * slope(x.activation, load(z + u)));
         store(dh + u, vf{});
       }
     }

@@ -81,6 +81,21 @@ SUNHWAN_INLINE void multiply(vf (&sum)[M][N], const float* const (&a)[M], int64_
   }
 }
 
+// sum[r][n] += sum over k < K of a[r][n * stride + k] * panel[k][n]: each column has rows of its
+// own.
+template <int M, int N>
+SUNHWAN_INLINE void multiply_each(vf (&sum)[M][N], const float* const (&a)[M], int64_t stride,
+                                  int64_t K, const float* panel) {
+  for (int64_t k = 0; k < K; ++k, panel += N * kLanes) {
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+      const vf w = load(panel + n * kLanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < M; ++r) sum[r][n] += splat(a[r][n * stride + k]) * w;
+    }
+  }
+}
+
 // out[i][0 .. N) += sum over q < Q of a[q][i] * b[q * ldb + 0 .. N vectors), i < M: a gradient of
 // weights, a[q] the input of row-step q and b its gate gradients. `out` rows are `ldo` apart.
 template <int M, int N>
