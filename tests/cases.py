@@ -62,6 +62,11 @@ class Case:
     return_state: bool = True
     go_backwards: bool = False
     zero_output_for_mask: bool = False
+    reset: bool = False
+    peephole: bool = False
+    input_scale: bool = False
+    state_scale: bool = False
+    noise: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -83,6 +88,11 @@ class Arrays:
     mask: NDArray[np.bool_] | None
     d_outputs: NDArray[np.floating]
     d_states: tuple[NDArray[np.floating], ...] | None
+    reset: NDArray[np.bool_] | None = None
+    peephole: NDArray[np.floating] | None = None
+    input_scale: NDArray[np.floating] | None = None
+    state_scale: NDArray[np.floating] | None = None
+    noise: NDArray[np.uint32] | None = None
 
 
 def _gate_functions() -> Iterator[Case]:
@@ -171,6 +181,55 @@ def _edges() -> Iterator[Case]:
         yield Case(f"{label}-T200", cell, B=2, T=200, D=3, H=5, mask=mask)
 
 
+def _variants() -> Iterator[Case]:
+    """Yield scales, zoneout, peepholes and resets: alone, masked, backwards and together."""
+    for label, cell in CELLS.items():
+        lstm = cell.kind == "lstm"
+        base = Case(label, cell, B=5, T=9, D=3, H=18, initial_state=True)
+        both = replace(base, input_scale=True, state_scale=True)
+        yield replace(base, name=f"{label}-input_scale", input_scale=True)
+        yield replace(base, name=f"{label}-state_scale", state_scale=True, use_bias=False)
+        yield replace(both, name=f"{label}-scales-backwards", mask="left", go_backwards=True)
+        zoneout = replace(cell, zoneout_h=0.3, zoneout_c=0.45 if lstm else 0.0)
+        zoned = replace(base, cell=zoneout, noise=True)
+        yield replace(zoned, name=f"{label}-zoneout")
+        yield replace(zoned, name=f"{label}-zoneout-expected", noise=False, mask="holes")
+        yield replace(zoned, name=f"{label}-zoneout-backwards", mask="right", go_backwards=True)
+        yield replace(base, name=f"{label}-reset", reset=True)
+        yield replace(base, name=f"{label}-reset-backwards", go_backwards=True, reset=True)
+        yield replace(
+            zoned, name=f"{label}-reset-zoneout-holes", B=4, T=37, D=6, H=11, mask="holes",
+            reset=True, zero_output_for_mask=True,
+        )  # fmt: skip
+        everything = replace(
+            both, name=f"{label}-everything", B=6, T=21, D=7, H=19, mask="holes", noise=True,
+            cell=replace(zoneout, activation="relu"), peephole=lstm, reset=True,
+        )  # fmt: skip
+        yield everything
+        yield replace(
+            everything, name=f"{everything}-last-backwards", cell=zoneout, go_backwards=True,
+            return_sequences=False, mask="left",
+        )  # fmt: skip
+    yield from _peepholes()
+
+
+def _peepholes() -> Iterator[Case]:
+    """Yield LSTMs with peepholes, and with zoneout of one state alone."""
+    base = Case("lstm", CELLS["lstm"], B=5, T=9, D=3, H=18, initial_state=True)
+    peeping = replace(base, peephole=True)
+    yield replace(peeping, name="lstm-peephole")
+    yield replace(peeping, name="lstm-peephole-no_bias", use_bias=False, return_sequences=False)
+    yield replace(peeping, name="lstm-peephole-holes-backwards", mask="holes", go_backwards=True)
+    for slot in ("activation", "recurrent_activation"):
+        cell = replace(CELLS["lstm"], **{slot: "hard_sigmoid"})
+        yield replace(peeping, name=f"lstm-peephole-{slot}", cell=cell, reset=True)
+    for slot in ("zoneout_h", "zoneout_c"):
+        cell = replace(CELLS["lstm"], **{slot: 0.4})
+        yield replace(peeping, name=f"lstm-peephole-{slot}", cell=cell, noise=True)
+        yield replace(base, name=f"lstm-{slot}-expected", cell=cell)
+    yield replace(peeping, name="lstm-peephole-H130", B=3, T=4, D=31, H=130, input_scale=True)
+
+
 CASES: tuple[Case, ...] = (
     *_gate_functions(),
     *_masks(),
@@ -178,7 +237,14 @@ CASES: tuple[Case, ...] = (
     *_options(),
     *_sizes(),
     *_edges(),
+    *_variants(),
 )
+
+
+def is_variant(case: Case) -> bool:
+    """Tell whether a case asks for what Keras's own layers do not have."""
+    asked = (case.reset, case.peephole, case.input_scale, case.state_scale, case.noise)
+    return any(asked) or any(case.cell.zoneout)
 
 
 def _mask(case: Case, rng: np.random.Generator) -> NDArray[np.bool_] | None:
@@ -220,6 +286,10 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
     def draw(*shape: int, scale: float = 1.0) -> NDArray[np.floating]:
         return (scale * rng.standard_normal(shape)).astype(np.float32).astype(dtype)
 
+    def scale(*shape: int) -> NDArray[np.floating]:
+        # as dropout makes them: a third is 0, and the rest not all the same
+        return (rng.random(shape) < 2 / 3) * draw(*shape, scale=0.3) + (rng.random(shape) < 0.6)
+
     return Arrays(
         x=draw(B, T, D),
         kernel=draw(D, columns, scale=gain / np.sqrt(D)),
@@ -231,7 +301,18 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
         mask=_mask(case, rng),
         d_outputs=draw(B, T, H) if case.return_sequences else draw(B, H),
         d_states=tuple(draw(B, H) for _ in range(cell.states)) if case.return_state else None,
+        reset=rng.random((B, T)) < 0.25 if case.reset else None,
+        peephole=draw(3, H, scale=0.6) if case.peephole else None,
+        input_scale=scale(B, len(cell.gates), D) if case.input_scale else None,
+        state_scale=scale(B, len(cell.gates), H) if case.state_scale else None,
+        noise=rng.integers(0, 2**32, (B, 2), dtype=np.uint32) if case.noise else None,
     )
+
+
+def variants(given: Arrays) -> dict[str, NDArray]:
+    """Return the arrays of variants that a case has, by their arguments' names."""
+    names = ("reset", "peephole", "input_scale", "state_scale", "noise")
+    return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
 
 
 def run(case: Case, given: Arrays) -> reference.Run:
@@ -246,6 +327,7 @@ def run(case: Case, given: Arrays) -> reference.Run:
         mask=given.mask,
         go_backwards=case.go_backwards,
         zero_output_for_mask=case.zero_output_for_mask,
+        **variants(given),
     )
 
 
@@ -253,8 +335,9 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     """Return by name what a layer gives back for this case, computed by the reference.
 
     ``states`` are there with ``return_state``, ``d_initial_state`` with ``initial_state``,
-    ``d_bias`` with ``use_bias``. Without ``return_sequences`` the output is the last h, for which
-    ``zero_output_for_mask`` has no meaning (Keras's documentation; see `stock_keras.layer`).
+    ``d_bias`` with ``use_bias``, ``d_peephole`` with ``peephole``. Without ``return_sequences``
+    the output is the last h, for which ``zero_output_for_mask`` has no meaning (Keras's
+    documentation; see `stock_keras.layer`).
     """
     done = run(case, given)
     results: Results = {"outputs": done.outputs if case.return_sequences else done.states[0]}
@@ -276,6 +359,8 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     }
     if back.bias is not None:
         results["d_bias"] = back.bias
+    if back.peephole is not None:
+        results["d_peephole"] = back.peephole
     if case.initial_state:
         results |= {f"d_initial_state[{n}]": d for n, d in enumerate(back.initial_state)}
     return results
@@ -300,7 +385,7 @@ def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = E
     terms = 8 + case.T + case.D + case.H
     if name.startswith("d_"):
         terms += len(case.cell.gates) * case.H
-    if name in ("d_kernel", "d_recurrent_kernel", "d_bias"):
+    if name in ("d_kernel", "d_recurrent_kernel", "d_bias", "d_peephole"):
         terms += case.B * case.T
     return eps * terms * float(np.max(np.abs(value), initial=0.0))
 

@@ -11,7 +11,7 @@ import pytest
 from layer_pairs import array, randomize
 from sunhwan import layers
 from sunhwan.engine import Cell, Lookup, native, rnn, rnns
-from sunhwan.engine.recurrence import Run
+from sunhwan.engine.operands import Run
 
 needs_kernels = pytest.mark.skipif(
     not native.available(), reason=f"kernels: {native.why_missing()}"

@@ -39,10 +39,12 @@ def weights(cell: Cell, scale: float = 0.5) -> dict[str, Any]:
 
 def by_plain(cell: Cell, x: Any, kernel: Any, recurrent_kernel: Any, bias: Any, **rest: Any) -> Any:
     """`plain.rnn` in the manner of `engine.rnn`."""
-    states, mask = rest["initial_state"], rest.get("mask")
-    mask = None if mask is None else jnp.asarray(mask)
-    options = {"go_backwards": False, "zero_output": False}
-    return plain.rnn(cell, x, kernel, recurrent_kernel, bias, states, mask, **options)
+    operands = {"x": x, "kernel": kernel, "recurrent": recurrent_kernel}
+    operands |= dict(zip(("h0", "c0"), rest["initial_state"], strict=False))
+    operands |= {} if bias is None else {"bias": bias}
+    if rest.get("mask") is not None:
+        operands["mask"] = jnp.asarray(rest["mask"])
+    return plain.rnn(cell, operands, go_backwards=False, zero_output=False)
 
 
 def loss(run: Callable[..., Any], cell: Cell, mask: Any = MASK) -> Callable[[Any], Any]:

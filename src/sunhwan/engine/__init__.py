@@ -5,7 +5,8 @@ from __future__ import annotations
 from sunhwan.engine.cell import ACTIVATIONS, Cell
 from sunhwan.engine.embedding import Lookup, embedding_lookup
 from sunhwan.engine.native import why_plain
-from sunhwan.engine.recurrence import Run, Trace, rnn, rnns, trace
+from sunhwan.engine.operands import Run
+from sunhwan.engine.recurrence import Trace, rnn, rnns, trace
 
 __all__ = [
     "ACTIVATIONS",

@@ -31,11 +31,14 @@ class Cell:
         Function of the gates ``i f o`` or ``z r``; without meaning for ``simple_rnn``.
     reset_after
         GRU only: the reset gate multiplies after (True) or before (False) the recurrent product.
+    zoneout_h, zoneout_c
+        Probability that an element of the output h, of an LSTM's cell c, is not renewed in a step
+        (`sunhwan.engine.zoneout`), from 0 up to, not including, 1.
 
     Raises
     ------
     UsageError
-        If a name is not one of those above.
+        If a name is not one of those above, or a probability does not fit.
 
     Examples
     --------
@@ -47,6 +50,8 @@ class Cell:
     activation: str = "tanh"
     recurrent_activation: str = "sigmoid"
     reset_after: bool = True
+    zoneout_h: float = 0.0
+    zoneout_c: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
@@ -57,6 +62,16 @@ class Cell:
                 raise UsageError(
                     f"`{slot}` must be one of {sorted(ACTIVATIONS)}, received {name!r}"
                 )
+        for slot in ("zoneout_h", "zoneout_c"):
+            rate = getattr(self, slot)
+            if not 0 <= rate < 1:
+                raise UsageError(f"`{slot}` must be at least 0 and below 1, received {rate!r}")
+        if self.zoneout_c and self.kind != "lstm":
+            raise UsageError(
+                f"`zoneout_c` must be 0 for a {self.kind}, which has no cell c, "
+                f"received {self.zoneout_c!r}",
+                hint="`zoneout_h` is the one for its output h",
+            )
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -67,6 +82,11 @@ class Cell:
     def states(self) -> int:
         """Number of state arrays: 2 (h, c) for an LSTM, else 1 (h)."""
         return 2 if self.kind == "lstm" else 1
+
+    @property
+    def zoneout(self) -> tuple[float, ...]:
+        """Probability of zoneout for each state."""
+        return (self.zoneout_h, self.zoneout_c)[: self.states]
 
     def bias_shape(self, units: int) -> tuple[int, ...]:
         """Shape of Keras's bias for ``units`` units: two rows for a GRU that resets after."""

@@ -6,15 +6,19 @@ The equations are those of `sunhwan.engine.reference`, which is the text to read
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from sunhwan.engine.cell import Cell
+from sunhwan.engine.zoneout import chosen
 
 Array = jax.Array
+States = tuple[Array, ...]
+#: (states, input product of a step) -> states and gates
+Step = Callable[[States, Array], tuple[States, tuple[Array, ...]]]
 _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
     "linear": lambda x: x,
     "tanh": jnp.tanh,
@@ -24,95 +28,102 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _step_function(
-    cell: Cell, recurrent: Array, bias: Array | None
-) -> Callable[[tuple[Array, ...], Array], tuple[tuple[Array, ...], tuple[Array, ...]]]:
-    """Return (states, input product of a step) -> states and gates, these as `Cell.gates` has them.
+def _into_gates(y: Array, weight: Array, scale: Array | None) -> Array:
+    """Return ``y @ weight``, with ``y`` scaled for each gate: ``[..., G*H]``.
+
+    ``y`` is ``[B, D]`` or ``[B, T, D]`` and ``scale`` ``[B, G, D]``, or None.
+    """
+    if scale is None:
+        return y @ weight
+    gates = scale.shape[1]
+    by_gate = jnp.expand_dims(jnp.moveaxis(scale, 1, 0), tuple(range(2, y.ndim)))
+    parts = jnp.split(weight, gates, axis=1)
+    return jnp.concatenate([(y * by_gate[k]) @ part for k, part in enumerate(parts)], axis=-1)
+
+
+def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
+    """Return what takes a step; its gates are as `Cell.gates` has them.
 
     A gate stands behind its function: of an LSTM ``c`` is the candidate g, of a GRU ``h``.
     """
     act, gate = _FUNCTIONS[cell.activation], _FUNCTIONS[cell.recurrent_activation]
+    recurrent, bias = operands["recurrent"], operands.get("bias")
+    scale, peephole = operands.get("state_scale"), operands.get("peephole")
     units = recurrent.shape[0]
 
-    def simple_rnn(states: tuple[Array, ...], wx: Array) -> Any:
-        h = act(wx + states[0] @ recurrent)
+    def simple_rnn(states: States, wx: Array) -> Any:
+        h = act(wx + _into_gates(states[0], recurrent, scale))
         return (h,), (h,)
 
-    def lstm(states: tuple[Array, ...], wx: Array) -> Any:
+    def lstm(states: States, wx: Array) -> Any:
         h, c = states
-        i, f, g, o = jnp.split(wx + h @ recurrent, 4, axis=-1)
-        i, f, g, o = gate(i), gate(f), act(g), gate(o)
+        i, f, g, o = jnp.split(wx + _into_gates(h, recurrent, scale), 4, axis=-1)
+        if peephole is not None:
+            i, f = i + peephole[0] * c, f + peephole[1] * c
+        i, f, g = gate(i), gate(f), act(g)
         c = f * c + i * g
+        o = gate(o if peephole is None else o + peephole[2] * c)
         return (o * act(c), c), (i, f, g, o)
 
-    def gru(states: tuple[Array, ...], wx: Array) -> Any:
+    def gru(states: States, wx: Array) -> Any:
         (h,) = states
         if cell.reset_after:
-            uh = h @ recurrent + (0 if bias is None else bias[1])
+            uh = _into_gates(h, recurrent, scale) + (0 if bias is None else bias[1])
             z, r = jnp.split(gate(wx[:, : 2 * units] + uh[:, : 2 * units]), 2, axis=-1)
             candidate = act(wx[:, 2 * units :] + r * uh[:, 2 * units :])
         else:
-            both = gate(wx[:, : 2 * units] + h @ recurrent[:, : 2 * units])
-            z, r = jnp.split(both, 2, axis=-1)
-            candidate = act(wx[:, 2 * units :] + (r * h) @ recurrent[:, 2 * units :])
+            of_gates, of_candidate = (None, None) if scale is None else (scale[:, :2], scale[:, 2:])
+            uh = _into_gates(h, recurrent[:, : 2 * units], of_gates)
+            z, r = jnp.split(gate(wx[:, : 2 * units] + uh), 2, axis=-1)
+            uh = _into_gates(r * h, recurrent[:, 2 * units :], of_candidate)
+            candidate = act(wx[:, 2 * units :] + uh)
         return (z * h + (1 - z) * candidate,), (z, r, candidate)
 
     return {"simple_rnn": simple_rnn, "lstm": lstm, "gru": gru}[cell.kind]
 
 
 def rnn(
-    cell: Cell,
-    x: Array,
-    kernel: Array,
-    recurrent: Array,
-    bias: Array | None,
-    states: tuple[Array, ...],
-    mask: Array | None,
-    *,
-    go_backwards: bool,
-    zero_output: bool,
-) -> tuple[Array, tuple[Array, ...]]:
+    cell: Cell, operands: Mapping[str, Array], *, go_backwards: bool, zero_output: bool
+) -> tuple[Array, States]:
     """Return every output ``[B, T, H]`` in order of processing and the last states ``[B, H]``.
 
-    Arguments as of `sunhwan.engine.rnn`, in any floating dtype, shapes already checked.
+    ``operands`` holds what `sunhwan.engine.operands` makes, with the input as ``x``: any
+    floating dtype, shapes already checked. Other names in it are ignored.
     """
     # what is not asked for of the steps is never computed, once this is compiled
-    after, _, last = steps(
-        cell, x, kernel, recurrent, bias, states, mask, go_backwards=go_backwards
-    )
+    after, _, last = steps(cell, operands, go_backwards=go_backwards)
     outputs = after[0]
-    if zero_output and mask is not None:
-        outputs = jnp.where(mask[..., None], outputs, 0)
+    if zero_output and "mask" in operands:
+        outputs = jnp.where(operands["mask"][..., None], outputs, 0)
     return jnp.flip(outputs, axis=1) if go_backwards else outputs, last
 
 
 def steps(
     cell: Cell,
-    x: Array,
-    kernel: Array,
-    recurrent: Array,
-    bias: Array | None,
-    states: tuple[Array, ...],
-    mask: Array | None,
+    operands: Mapping[str, Array],
     *,
     go_backwards: bool,
-    nudges: tuple[Array, ...] | None = None,
-) -> tuple[tuple[Array, ...], tuple[Array, ...], tuple[Array, ...]]:
+    nudges: States | None = None,
+) -> tuple[States, tuple[Array, ...], States]:
     """Return the states after each step, the gates in it, and the last states.
 
     Arguments as of `rnn`; ``nudges``, one ``[B, T, H]`` for each state, are added to the states
     after a step. States and gates are ``[B, T, H]`` each, in the order of ``x`` in any direction.
     """
+    x, mask, reset = operands["x"], operands.get("mask"), operands.get("reset")
+    first = tuple(operands[name] for name in ("h0", "c0")[: cell.states])
     if mask is not None:
         # What a skipped step holds must not reach a product: 0 * NaN would poison the gradients.
         x = jnp.where(mask[..., None], x, 0)
-    input_bias = bias[0] if bias is not None and bias.ndim == 2 else bias
-    wx = x @ kernel if input_bias is None else x @ kernel + input_bias
-    step = _step_function(cell, recurrent, bias)
+    step = _step_function(cell, operands)
 
-    def body(states: tuple[Array, ...], inputs: Any) -> Any:
-        wx_t, live, nudge = inputs
-        new, gates = step(states, wx_t)
+    def body(states: States, inputs: Any) -> Any:
+        wx, live, begins, kept, nudge = inputs
+        before = states
+        if begins is not None:
+            before = tuple(jnp.where(begins[:, None], 0, s) for s in states)
+        new, gates = step(before, wx)
+        new = _zoned_out(cell, before, new, kept)
         if live is not None:
             new = tuple(
                 jnp.where(live[:, None], n, old) for n, old in zip(new, states, strict=True)
@@ -121,7 +132,36 @@ def steps(
             new = tuple(n + more for n, more in zip(new, nudge, strict=True))
         return new, (new, gates)
 
-    by_time = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (wx, mask, nudges))
-    last, kept = jax.lax.scan(body, states, by_time, reverse=go_backwards)
-    after, gates = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), kept)
+    wx, kept = _input_product(x, operands), _kept(cell, operands, x.shape[1])
+    by_time = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (wx, mask, reset, kept, nudges))
+    last, found = jax.lax.scan(body, first, by_time, reverse=go_backwards)
+    after, gates = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found)
     return after, gates, last
+
+
+def _input_product(x: Array, operands: Mapping[str, Array]) -> Array:
+    bias = operands.get("bias")
+    wx = _into_gates(x, operands["kernel"], operands.get("input_scale"))
+    if bias is None:
+        return wx
+    return wx + (bias[0] if bias.ndim == 2 else bias)
+
+
+def _kept(cell: Cell, operands: Mapping[str, Array], steps: int) -> tuple[Array | None, ...]:
+    """Return for each state what zoneout keeps, ``bool[B, T, H]``; None without a choice."""
+    noise, units = operands.get("noise"), operands["recurrent"].shape[0]
+    return tuple(
+        chosen(rate, noise, steps, units, state) if rate and noise is not None else None
+        for state, rate in enumerate(cell.zoneout)
+    )
+
+
+def _zoned_out(cell: Cell, before: States, new: States, kept: tuple[Array | None, ...]) -> States:
+    """Return the states that zoneout leaves: chosen ones exactly as before, or the expectation."""
+
+    def of_state(rate: float, old: Array, fresh: Array, is_kept: Array | None) -> Array:
+        if is_kept is not None:
+            return jnp.where(is_kept, old, fresh)
+        return rate * old + (1 - rate) * fresh if rate else fresh
+
+    return tuple(map(of_state, cell.zoneout, before, new, kept))

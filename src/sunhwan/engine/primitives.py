@@ -180,12 +180,7 @@ def _plain_forward(named: Named, options: Options) -> Named:
         mine = _of_run(named, run)
         y, last = plain.rnn(
             options.cell,
-            mine["x"],
-            mine["kernel"],
-            mine["recurrent"],
-            mine.get("bias"),
-            tuple(mine[name] for name in ("h0", "c0") if name in mine),
-            mine.get("mask"),
+            mine,
             go_backwards=back,
             zero_output=options.zero_output,
         )

@@ -5,27 +5,36 @@ Nothing here is fast: a plain Python loop over time calls the equations of
 (Werbos, "Backpropagation through time", Proceedings of the IEEE 78 (1990) 1550-1560).
 
 A step that is masked for a row does not exist for that row. Neither direction looks at its input,
-so no value there, NaN included, can change anything; its state is the one before.
+so no value there, NaN included, can change anything; its state is the one before, and a reset
+there is none.
+
+What a step begins from and what it leaves is here too, for it is alike in all cells::
+
+    (S1)  h' = c' = 0 where an episode begins (reset), for this step and so for zoneout
+
+and zoneout, whose equations are in `sunhwan.engine.zoneout`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.engine.cell import Cell
-from sunhwan.engine.recurrences import Array, Memo, State, equations
+from sunhwan.engine.recurrences import Array, Memo, State, Weights, equations
 from sunhwan.engine.reference_inputs import Inputs, as_float64, check_inputs, check_states
+from sunhwan.engine.zoneout import chosen
 
 
 @dataclass(frozen=True)
 class Gradients:
     """Derivatives of a loss, each shaped like the argument of `forward` it belongs to.
 
-    ``bias`` is None where `forward` had none; ``initial_state`` is there in any case.
+    ``bias`` and ``peephole`` are None where `forward` had none; ``initial_state`` is there in any
+    case.
     """
 
     x: Array
@@ -33,16 +42,21 @@ class Gradients:
     recurrent_kernel: Array
     bias: Array | None
     initial_state: State
+    peephole: Array | None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step taken: time ``t`` went to output ``n`` for the rows where ``live`` is True."""
+    """One step taken: time ``t`` went to output ``n`` for the rows where ``live`` is True.
+
+    ``kept`` is d of zoneout for each state, of the live rows.
+    """
 
     n: int
     t: int
     live: NDArray[np.bool_]
     memo: Memo
+    kept: tuple[Array, ...]
 
 
 @dataclass(frozen=True)
@@ -72,6 +86,11 @@ def forward(
     mask: ArrayLike | None = None,
     go_backwards: bool = False,
     zero_output_for_mask: bool = False,
+    reset: ArrayLike | None = None,
+    peephole: ArrayLike | None = None,
+    input_scale: ArrayLike | None = None,
+    state_scale: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
 ) -> Run:
     """Run a recurrence over a batch of sequences.
 
@@ -92,6 +111,15 @@ def forward(
         they were made: ``outputs[:, 0]`` belongs to ``x[:, T - 1]``.
     zero_output_for_mask
         Make the output of a masked step 0; the state is copied as before.
+    reset
+        bool[B, T]. At True the states are zero before that step.
+    peephole
+        Weights of an LSTM's gates i, f and o for the cell, [3, H]; none where None.
+    input_scale, state_scale
+        Factors of the input and of the state on their way into each gate, [B, G, D] and [B, G, H];
+        ones where None.
+    noise
+        Keys of zoneout's choice, uint32[B, 2]; it acts by its expectation where None.
 
     Returns
     -------
@@ -110,20 +138,38 @@ def forward(
     >>> run.outputs[0, :, 0]
     array([1.  , 2.5 , 4.25])
     """
-    inputs = check_inputs(cell, x, kernel, recurrent_kernel, bias, initial_state, mask)
+    inputs = check_inputs(
+        cell, x, kernel, recurrent_kernel, bias, initial_state, mask, reset=reset,
+        peephole=peephole, input_scale=input_scale, state_scale=state_scale, noise=noise,
+    )  # fmt: skip
     step, _ = equations(cell)
     B, T, _ = inputs.x.shape
     outputs = np.zeros((B, T, len(inputs.weights.recurrent_kernel)))
+    zoneout = _zoneout(cell, inputs, outputs.shape)
     state = tuple(s.copy() for s in inputs.initial_state)
     steps = []
     for n, t in enumerate(reversed(range(T)) if go_backwards else range(T)):
         live = inputs.mask[:, t]
-        new, memo = step(cell, inputs.weights, inputs.x[live, t], tuple(s[live] for s in state))
-        for s, s_new in zip(state, new, strict=True):
-            s[live] = s_new
+        begins = inputs.reset[live, t, None]
+        before = tuple(np.where(begins, 0.0, s[live]) for s in state)  # (S1)
+        new, memo = step(cell, inputs.weights, inputs.x[live, t], before, inputs.scales.of(live))
+        kept = tuple(d[live, t] for d in zoneout)
+        for s, d, s_before, s_new in zip(state, kept, before, new, strict=True):
+            s[live] = d * s_before + (1.0 - d) * s_new  # (Z1), (Z2) Krueger et al. 2017
         outputs[:, n] = np.where(live[:, None], state[0], 0.0) if zero_output_for_mask else state[0]
-        steps.append(Step(n, t, live, memo))
+        steps.append(Step(n, t, live, memo, kept))
     return Run(cell, outputs, state, inputs, tuple(steps), zero_output_for_mask)
+
+
+def _zoneout(cell: Cell, inputs: Inputs, shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Return d of zoneout, [B, T, H] for each state: 0 or 1, or without noise the rate itself."""
+
+    def of_state(state: int, rate: float) -> Array:
+        if inputs.noise is None:
+            return np.full(shape, rate)
+        return chosen(rate, inputs.noise, shape[1], shape[2], state).astype(np.float64)
+
+    return tuple(of_state(state, rate) for state, rate in enumerate(cell.zoneout))
 
 
 def backward(
@@ -146,7 +192,7 @@ def backward(
     -------
     Gradients
         Derivatives with respect to x, the weights and the initial state. That of a masked
-        input is 0.
+        input is 0. Scales, keys and resets are constants.
 
     Raises
     ------
@@ -166,19 +212,35 @@ def backward(
     if d_outputs is not None:
         d_y = as_float64("d_outputs", d_outputs, {"B": B, "T": T, "H": H})
     d_state = check_states("d_states", d_states, run.cell, B, H)
-    d_x, d_bias = np.zeros_like(run.inputs.x), np.zeros_like(w.bias)
-    d_kernel, d_recurrent_kernel = np.zeros_like(w.kernel), np.zeros_like(w.recurrent_kernel)
+    d_x = np.zeros_like(run.inputs.x)
+    d_w = {name: np.zeros_like(value) for name, value in _weights(w)}
     for step in reversed(run.steps):
         # the output is the state h itself, except where it was replaced by 0
         made = step.live if run.zero_output_for_mask else np.ones_like(step.live)
         d_state[0][made] += d_y[made, step.n]
-        back = step_back(run.cell, w, step.memo, tuple(d[step.live] for d in d_state))
-        for d, d_before in zip(d_state, back.state, strict=True):
-            d[step.live] = d_before
+        d_after = tuple(d[step.live] for d in d_state)
+        d_new = tuple((1.0 - d) * da for d, da in zip(step.kept, d_after, strict=True))  # (Z1)
+        back = step_back(run.cell, w, step.memo, d_new, run.inputs.scales.of(step.live))
+        begins = run.inputs.reset[step.live, step.t, None]
+        for d_s, d, da, d_before in zip(d_state, step.kept, d_after, back.state, strict=True):
+            d_s[step.live] = np.where(begins, 0.0, d * da + d_before)  # (Z1), (S1)
         d_x[step.live, step.t] = back.x
-        d_kernel += back.kernel
-        d_recurrent_kernel += back.recurrent_kernel
-        d_bias += back.bias
+        for name, total in d_w.items():
+            total += getattr(back, name)
+    if not run.inputs.has_bias:
+        del d_w["bias"]
     return Gradients(
-        d_x, d_kernel, d_recurrent_kernel, d_bias if run.inputs.has_bias else None, d_state
+        d_x,
+        d_w["kernel"],
+        d_w["recurrent_kernel"],
+        d_w.get("bias"),
+        d_state,
+        d_w.get("peephole"),
     )
+
+
+def _weights(w: Weights) -> Iterator[tuple[str, Array]]:
+    """Yield those that there are, by name."""
+    for field in fields(w):
+        if (value := getattr(w, field.name)) is not None:
+            yield field.name, value

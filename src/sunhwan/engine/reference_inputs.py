@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.engine.cell import Cell
-from sunhwan.engine.recurrences import Array, Weights
+from sunhwan.engine.recurrences import Array, Scales, Weights
 from sunhwan.errors import ShapeError
 
 #: an axis per entry: its name, and its length where that is already known
@@ -18,13 +18,19 @@ Shape = dict[str, int | None]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Checked arrays of one call; the bias is zero and ``has_bias`` False where none was given."""
+    """Checked arrays of one call; the bias is zero and ``has_bias`` False where none was given.
+
+    ``reset`` is all False where none was given, and ``noise`` None.
+    """
 
     x: Array
     weights: Weights
     has_bias: bool
     initial_state: tuple[Array, ...]
     mask: NDArray[np.bool_]
+    reset: NDArray[np.bool_]
+    scales: Scales
+    noise: NDArray[np.uint32] | None
 
 
 def check_inputs(
@@ -35,6 +41,12 @@ def check_inputs(
     bias: ArrayLike | None,
     initial_state: Sequence[ArrayLike] | None,
     mask: ArrayLike | None,
+    *,
+    reset: ArrayLike | None = None,
+    peephole: ArrayLike | None = None,
+    input_scale: ArrayLike | None = None,
+    state_scale: ArrayLike | None = None,
+    noise: ArrayLike | None = None,
 ) -> Inputs:
     """Return the arguments of `sunhwan.engine.reference.forward` as float64 arrays that fit.
 
@@ -47,20 +59,30 @@ def check_inputs(
     B, T, D = x.shape
     recurrent_kernel = as_float64("recurrent_kernel", recurrent_kernel, {"H": None, "G*H": None})
     H = len(recurrent_kernel)
-    columns = len(cell.gates) * H
+    G, columns = len(cell.gates), len(cell.gates) * H
     has_rows = len(cell.bias_shape(H)) == 2
     bias_shape: Shape = {"rows": 2, "G*H": columns} if has_rows else {"G*H": columns}
     weights = Weights(
         kernel=as_float64("kernel", kernel, {"D": D, "G*H": columns}),
         recurrent_kernel=as_float64("recurrent_kernel", recurrent_kernel, {"H": H, "G*H": columns}),
         bias=np.zeros(cell.bias_shape(H)) if bias is None else as_float64("bias", bias, bias_shape),
+        peephole=None if peephole is None else _check_peephole(cell, peephole, H),
     )
+
+    def scale(name: str, value: ArrayLike | None, axis: str, length: int) -> Array | None:
+        return None if value is None else as_float64(name, value, {"B": B, "G": G, axis: length})
+
     return Inputs(
         x=x,
         weights=weights,
         has_bias=bias is not None,
         initial_state=check_states("initial_state", initial_state, cell, B, H),
-        mask=_check_mask(mask, B, T),
+        mask=_check_steps("mask", mask, B, T, missing=True),
+        reset=_check_steps("reset", reset, B, T, missing=False),
+        scales=Scales(
+            scale("input_scale", input_scale, "D", D), scale("state_scale", state_scale, "H", H)
+        ),
+        noise=_check_noise(noise, B),
     )
 
 
@@ -114,15 +136,40 @@ def as_float64(name: str, value: ArrayLike, shape: Shape) -> Array:
     return array.astype(np.float64)
 
 
-def _check_mask(mask: ArrayLike | None, B: int, T: int) -> NDArray[np.bool_]:
-    """Return the mask as bool[B, T], all True where there is none."""
-    if mask is None:
-        return np.ones((B, T), dtype=bool)
-    array = np.asarray(mask)
+def _check_peephole(cell: Cell, peephole: ArrayLike, H: int) -> Array:
+    if cell.kind != "lstm":
+        raise ShapeError(f"`peephole` must be None for a {cell.kind}, which has no cell c")
+    return as_float64("peephole", peephole, {"gates i f o": 3, "H": H})
+
+
+def _check_steps(
+    name: str, value: ArrayLike | None, B: int, T: int, missing: bool
+) -> NDArray[np.bool_]:
+    """Return a mark of each step as bool[B, T], all ``missing`` where there is none."""
+    if value is None:
+        return np.full((B, T), missing)
+    array = np.asarray(value)
     if array.dtype != np.bool_ or array.shape != (B, T):
+        meant = {
+            "mask": "True keeps a step, False skips it; `ids != 0` makes such a mask",
+            "reset": "True sets the states to zero before the step",
+        }
         raise ShapeError(
-            f"`mask` must be bool[B, T] with B = {B}, T = {T}, "
+            f"`{name}` must be bool[B, T] with B = {B}, T = {T}, "
             f"received {array.dtype} of shape {array.shape}",
-            hint="True keeps a step, False skips it; `ids != 0` makes such a mask",
+            hint=meant[name],
+        )
+    return array.copy()
+
+
+def _check_noise(noise: ArrayLike | None, B: int) -> NDArray[np.uint32] | None:
+    if noise is None:
+        return None
+    array = np.asarray(noise)
+    if array.dtype != np.uint32 or array.shape != (B, 2):
+        raise ShapeError(
+            f"`noise` must be uint32[B, 2] with B = {B}, "
+            f"received {array.dtype} of shape {array.shape}",
+            hint="two random keys for each row; None makes zoneout act by its expectation",
         )
     return array.copy()
