@@ -10,6 +10,8 @@ namespace sunhwan {
 namespace {
 
 constexpr int64_t kLeastFloats = 1 << 14;  // copied or added, to be worth another thread
+constexpr int64_t kAhead = 24;             // rows between asking for one and adding it
+constexpr int64_t kLine = 16;              // floats of a cache line
 
 int64_t parts_for(int64_t floats, const Pool& pool) {
   return std::min<int64_t>(usable_threads(pool), floats / kLeastFloats + 1);
@@ -91,6 +93,11 @@ void embedding_gradient(const int32_t* ids, int64_t N, const float* dout, int64_
       float* to = dtable + v * D;
       std::memset(to, 0, D * sizeof(float));
       for (int64_t i = begin[v]; i < begin[v + 1]; ++i) {
+        // rows of one id lie anywhere: nobody but us can know which comes next
+        if (i + kAhead < begin[V]) {
+          const float* next = dout + order[i + kAhead] * D;
+          for (int64_t d = 0; d < D; d += kLine) __builtin_prefetch(next + d);
+        }
         const float* from = dout + order[i] * D;
         for (int64_t d = 0; d < D; ++d) to[d] += from[d];
       }

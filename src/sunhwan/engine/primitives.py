@@ -36,24 +36,29 @@ from sunhwan.engine.sharding import new_primitive, shard_over_batch
 
 Array = jax.Array
 Named = dict[str, Any]
-#: what all runs of a call share; ``ids`` and ``mask`` have no derivative
-_SHARED = ("x", "table", "ids", "mask")
-_DISCRETE = ("ids", "mask")
-_INPUTS = (*_SHARED, "kernel", "recurrent", "bias", "h0", "c0")
-_WEIGHTS = ("kernel", "recurrent", "bias")
+#: what all runs of a call share
+_SHARED = ("x", "table", "ids", "mask", "reset")
+_WEIGHTS = ("kernel", "recurrent", "bias", "peephole")
+#: what one run has, and what of it has no derivative
+_CHOICES = ("input_scale", "state_scale", "noise")
+_DISCRETE = ("ids", "mask", "reset", *_CHOICES)
+#: what `forward` and `backward` both begin with
+_GIVEN = (*_SHARED, *_WEIGHTS, *_CHOICES)
+_INPUTS = (*_GIVEN, "h0", "c0")
 #: what all rows of the batch read alike
 _ALIKE = (*_WEIGHTS, "table")
 _RESULTS = ("y", "h", "c", "checkpoints", "record")
 #: results of `forward` that only `backward` reads: states to start again from, and a token for
 #: gates that the engine may still hold (csrc/records.h)
 _RESIDUALS = ("checkpoints", "record")
-_GRADIENTS = ("x", "table", "kernel", "recurrent", "bias", "h0", "c0")
-_BACKWARD_INPUTS = (*_SHARED, "kernel", "recurrent", "bias", *_RESIDUALS, "dy", "dh", "dc")
+_GRADIENTS = ("x", "table", *_WEIGHTS, "h0", "c0")
+_BACKWARD_INPUTS = (*_GIVEN, *_RESIDUALS, "dy", "dh", "dc")
 #: all that a run has for itself
-_OWN = (*_WEIGHTS, "h0", "c0", *_RESIDUALS, "dy", "dh", "dc")
+_OWN = (*_WEIGHTS, *_CHOICES, "h0", "c0", *_RESIDUALS, "dy", "dh", "dc")
 #: which axis of each tensor is the batch
 BATCH_AXIS = {
-    **dict.fromkeys(("x", "ids", "mask", "h0", "c0", "y", "h", "c", "record", "dy", "dh", "dc"), 0),
+    **dict.fromkeys(("x", "ids", "mask", "reset", *_CHOICES, "h0", "c0", "y", "h", "c"), 0),
+    **dict.fromkeys(("record", "dy", "dh", "dc"), 0),
     "checkpoints": 2,
 }
 
@@ -77,6 +82,8 @@ class Options:
             "reset_after": self.cell.reset_after,
             "zero_output": self.zero_output,
             "backwards": np.int64(sum(1 << run for run, back in enumerate(self.backwards) if back)),
+            "zoneout_h": np.float64(self.cell.zoneout_h),
+            "zoneout_c": np.float64(self.cell.zoneout_c),
         }
 
 
@@ -178,12 +185,7 @@ def _plain_forward(named: Named, options: Options) -> Named:
         named = {**named, "x": jnp.take(named["table"], named["ids"], axis=0)}
     for run, back in enumerate(options.backwards):
         mine = _of_run(named, run)
-        y, last = plain.rnn(
-            options.cell,
-            mine,
-            go_backwards=back,
-            zero_output=options.zero_output,
-        )
+        y, last = plain.rnn(options.cell, mine, go_backwards=back, zero_output=options.zero_output)
         results = {"y": y, **dict(zip(("h", "c"), last, strict=False))}
         out |= {run_name(name, run): value for name, value in results.items()}
     return out
@@ -273,7 +275,7 @@ def _forward_jvp(
     wrt = tuple(
         name
         for name, tangent in zip(names, tangents, strict=True)
-        if name not in _DISCRETE and not isinstance(tangent, ad.Zero)
+        if _base(name) not in _DISCRETE and not isinstance(tangent, ad.Zero)
     )
     given = dict(zip(names, tangents, strict=True))
     differentiable = tuple(name for name in results if _base(name) not in _RESIDUALS)

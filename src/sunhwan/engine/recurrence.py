@@ -119,7 +119,7 @@ def rnns(
     """
     operands, sizes = checked_input(x, mask, reset)
     own = [run_operands(cell, sizes, run) for run in runs]
-    if not native.why_plain(sizes.dtype) and not _lacks_kernel(cell, operands, own):
+    if not native.why_plain(sizes.dtype):
         options = (tuple(run.go_backwards for run in runs), zero_output_for_mask, return_sequences)
         return _by_kernel(cell, operands, own, sizes.T, *options)
     if isinstance(x, Lookup):
@@ -134,14 +134,6 @@ def rnns(
         )
         results.append((outputs if return_sequences else None, states))
     return results
-
-
-#: Operands and options that the kernels do not know yet: their one way is plain JAX.
-_WITHOUT_KERNEL = {"reset", "peephole", "input_scale", "state_scale", "noise"}
-
-
-def _lacks_kernel(cell: Cell, operands: dict[str, Array], own: list[dict[str, Array]]) -> bool:
-    return any(cell.zoneout) or any(not _WITHOUT_KERNEL.isdisjoint(n) for n in (operands, *own))
 
 
 @dataclass(frozen=True)
