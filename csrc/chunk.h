@@ -9,6 +9,23 @@
 
 namespace sunhwan {
 
+// What one slot sums up on the way back, and nobody else adds to.
+struct SlotSums {
+  float* parameters;  // [Layout::gradient_size]
+  // Where inputs are looked up and grouped by id (groups.h), else null: what W x + b is owed, row
+  // place[id] of [ids of the slot, gates * Hp]. dW and the input's gradient are then left out.
+  const int32_t* place;  // [V]
+  float* by_id;
+};
+
+// Ids of a table and what W x + b of each is owed, over the slots that looked it up.
+struct SummedIds {
+  const int32_t* ids;  // [count]
+  int64_t count, slots, V;
+  const int32_t* place;      // [slots, V] as SlotSums::place, -1 where a slot has none
+  const float* const* sums;  // [slots] as SlotSums::by_id
+};
+
 struct Chunk {
   const int32_t* batch_rows;  // [rows] which rows of the batch
   int64_t rows;

@@ -11,6 +11,7 @@
 
 #include "arena.h"
 #include "embedding.h"
+#include "groups.h"
 #include "records.h"
 
 namespace sunhwan {
@@ -270,16 +271,78 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
   pass_on(args.dc0, args.dc);
 }
 
-// Gradient sums of all slots into the results, shared among threads where that is worth it.
-void collect(const Kernels& kernels, const Call& call, const BackwardArgs& args,
-             const float* sums) {
+// A call on its way back: where its slots add up, and what is left to do when all have come back.
+struct WayBack {
+  Call& call;
+  BackwardArgs args;
+  std::unique_ptr<Groups> groups;  // null: inputs are not grouped by id
+  std::unique_ptr<Lease> inputs;   // [B, T, D] gradients of inputs that are looked up, not grouped
+  int64_t areas;                   // of `sums`: one for each slot, and each part of the groups
+  Lease sums;
+
+  WayBack(Call& c, const BackwardArgs& given)
+      : call(c),
+        args(given),
+        groups(wants_groups() ? Groups::of(c.p, c.layout, c.rows.order, c.rows.slot_begin, c.pool)
+                              : nullptr),
+        areas(std::max<int64_t>(c.plan.slots, groups ? usable_threads(c.pool) : 1)),
+        sums(c.layout.gradient_size(c.p) * areas) {
+    if (args.dtable == nullptr || groups != nullptr) return;
+    inputs = std::make_unique<Lease>(c.p.B * c.p.T * c.p.D);
+    args.dx = inputs->data();
+  }
+
+  bool wants_groups() const { return args.dtable != nullptr || args.dkernel != nullptr; }
+  float* area(int64_t n) const { return sums.data() + n * call.layout.gradient_size(call.p); }
+  void clear(int64_t n) {
+    std::memset(area(n), 0, call.layout.gradient_size(call.p) * sizeof(float));
+    if (groups != nullptr && n < call.plan.slots) groups->clear(n);
+  }
+  SlotSums of_slot(int64_t slot) {
+    if (groups == nullptr) return {area(slot), nullptr, nullptr};
+    return {area(slot), groups->place(slot), groups->sums(slot)};
+  }
+
+  // The table's gradient, and the kernel's where that went by id.
+  void finish_table() {
+    const Problem& p = call.p;
+    if (groups == nullptr) {
+      if (args.dtable == nullptr) return;
+      return embedding_gradient(p.ids, p.B * p.T, args.dx, p.V, p.D, args.dtable, call.pool);
+    }
+    const int64_t ld = call.layout.ld, near = kProjectedRows;
+    const auto count = int64_t(groups->ids().size());
+    const int64_t floats = near * ld + 4 * near;  // pointers take two floats each
+    const Lease scratch(floats * areas);
+    parallel_for(call.pool, areas, [&](int64_t part) {
+      if (part >= call.plan.slots) clear(part);
+      if (args.dtable != nullptr) {
+        const int64_t from = p.V * part / areas, to = p.V * (part + 1) / areas;
+        std::memset(args.dtable + from * p.D, 0, (to - from) * p.D * sizeof(float));
+      }
+    });
+    parallel_for(call.pool, areas, [&](int64_t part) {
+      float* z = scratch.data() + part * floats;
+      const int64_t last = count * (part + 1) / areas;
+      for (int64_t first = count * part / areas; first < last; first += near) {
+        const int64_t n = std::min(near, last - first);
+        call.kernels.finish_groups(p, call.layout, call.weights, groups->some(first, n), z,
+                                   reinterpret_cast<int64_t*>(z + near * ld), args, area(part));
+      }
+    });
+  }
+};
+
+// Gradient sums of all areas into the results, shared among threads where that is worth it.
+void collect(const WayBack& back) {
+  const Call& call = back.call;
   const Problem& p = call.p;
-  const int64_t rows = p.D + p.H + 1, slots = call.plan.slots;
-  const bool is_large = call.layout.gradient_size(p) * slots >= kParallelPacking;
+  const int64_t rows = p.D + p.H + 1;
+  const bool is_large = call.layout.gradient_size(p) * back.areas >= kParallelPacking;
   const int64_t parts = is_large ? std::min<int64_t>(64, rows) : 1;
   const auto collect_part = [&](int64_t part) {
     for (int64_t row = rows * part / parts; row < rows * (part + 1) / parts; ++row) {
-      kernels.collect(p, call.layout, sums, slots, args, row);
+      call.kernels.collect(p, call.layout, back.sums.data(), back.areas, back.args, row);
     }
   };
   if (parts == 1) return collect_part(0);
@@ -322,8 +385,7 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
 
 void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& pool) {
   Calls calls;
-  std::vector<BackwardArgs> args;
-  std::vector<std::unique_ptr<Lease>> sums, inputs;
+  std::vector<std::unique_ptr<WayBack>> backs;
   for (const Backward& task : tasks) {
     const Problem& p = task.problem;
     if (p.B == 0 || p.T == 0) {
@@ -331,30 +393,21 @@ void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& 
       continue;
     }
     calls.push_back(std::make_unique<Call>(kernels, p, pool, true));
-    args.push_back(task.args);
     Call& call = *calls.back();
-    sums.push_back(std::make_unique<Lease>(call.layout.gradient_size(p) * call.plan.slots));
+    backs.push_back(std::make_unique<WayBack>(call, task.args));
     call.record = find_record(p, task.args.record, call.record_row_floats());
     if (call.record == nullptr) call.project();
-    if (task.args.dtable != nullptr) {
-      inputs.push_back(std::make_unique<Lease>(p.B * p.T * p.D));
-      args.back().dx = inputs.back()->data();
-    }
   }
   for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t slot, bool first) {
     const Call& call = *calls[n];
-    const int64_t size = call.layout.gradient_size(call.p);
-    float* own = sums[n]->data() + slot * size;
-    if (first && team.id == 0) {  // the pass begins with a barrier before anyone adds
-      std::memset(own, 0, size * sizeof(float));
-    }
-    kernels.backward(call.p, call.layout, call.weights, chunk, team, args[n], own);
+    // the pass begins with a barrier before anyone adds
+    if (first && team.id == 0) backs[n]->clear(slot);
+    kernels.backward(call.p, call.layout, call.weights, chunk, team, backs[n]->args,
+                     backs[n]->of_slot(slot));
   });
-  for (size_t n = 0; n < calls.size(); ++n) {
-    const Problem& p = calls[n]->p;
-    collect(kernels, *calls[n], args[n], sums[n]->data());
-    if (args[n].dtable == nullptr) continue;
-    embedding_gradient(p.ids, p.B * p.T, args[n].dx, p.V, p.D, args[n].dtable, pool);
+  for (const auto& back : backs) {
+    back->finish_table();
+    collect(*back);
   }
 }
 

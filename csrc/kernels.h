@@ -25,12 +25,17 @@ struct Kernels {
   void (*project)(const Problem&, const Layout&, const Weights&, const float* const* rows,
                   int64_t n, float* out);
 
-  // One chunk through the sequence. All members of a team call with the same arguments. `sums`:
-  // gradient_size floats that this team alone adds to.
+  // One chunk through the sequence. All members of a team call with the same arguments, and alone
+  // add to `sums`.
   void (*forward)(const Problem&, const Layout&, const Weights&, Chunk&, Team&,
                   const ForwardResult&);
   void (*backward)(const Problem&, const Layout&, const Weights&, Chunk&, Team&,
-                   const BackwardArgs&, float* sums);
+                   const BackwardArgs&, const SlotSums& sums);
+
+  // The gradients of some rows of a table, dtable[id], and their part of dW in `sums`. Scratch:
+  // `z` of count * l.ld floats, `pointers` of 2 * count.
+  void (*finish_groups)(const Problem&, const Layout&, const Weights&, const SummedIds&, float* z,
+                        int64_t* pointers, const BackwardArgs&, float* sums);
 
   // Row `row` (of D + H + 1) of the parameters' gradients: adds the `slots` sums in order, writes
   // Keras's layout.

@@ -84,9 +84,55 @@ void forward(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk, 
 }
 
 void backward(const Problem& p, const Layout& l, const Weights& w, Chunk& chunk, Team& team,
-              const BackwardArgs& args, float* sums) {
+              const BackwardArgs& args, const SlotSums& sums) {
   const Context x = context(p, l, w, chunk, team);
   with_cell(p, [&](auto* cell) { backward_pass<Pointee<decltype(cell)>>(x, args, sums); });
+}
+
+// z[i] = the sum over slots of what ids[i] is owed, slots in order.
+void add_up(const Layout& l, const SummedIds& some, float* z) {
+  constexpr int64_t kAhead = 4;  // ids between asking for sums and adding them
+  const int64_t width = l.gates * l.Hp;
+  const auto for_each_sum = [&](int64_t i, auto&& run) {
+    for (int64_t slot = 0; slot < some.slots; ++slot) {
+      const int32_t at = some.place[slot * some.V + some.ids[i]];
+      if (at >= 0) run(some.sums[slot] + at * width);
+    }
+  };
+  for (int64_t i = 0; i < some.count; ++i, z += l.ld) {
+    if (i + kAhead < some.count) {
+      for_each_sum(i + kAhead, [&](const float* next) {
+        for (int64_t u = 0; u < width; u += 16) __builtin_prefetch(next + u);
+      });
+    }
+    for (int64_t u = 0; u < width; u += kLanes) store(z + u, vf{});
+    for_each_sum(i, [&](const float* sum) {
+      for (int64_t u = 0; u < width; u += kLanes) store(z + u, load(z + u) + load(sum + u));
+    });
+  }
+}
+
+void finish_groups(const Problem& p, const Layout& l, const Weights& w, const SummedIds& some,
+                   float* z, int64_t* pointers, const BackwardArgs& args, float* sums) {
+  add_up(l, some, z);
+  const int64_t n = some.count;
+  // a segment of one step, of which each row-step is an id
+  int64_t offset[2] = {0, n};
+  Team alone;
+  Chunk c{};
+  c.rows = n;
+  c.steps = 1;
+  c.z = z;
+  c.offset = offset;
+  c.cell = pointers;
+  c.x_row = reinterpret_cast<const float**>(pointers + n);
+  for (int64_t i = 0; i < n; ++i) {
+    c.cell[i] = some.ids[i];
+    c.x_row[i] = p.table + some.ids[i] * p.D;
+  }
+  const Context x = context(p, l, w, c, alone);
+  if (args.dkernel != nullptr) weight_gradients(x, c.x_row, 0, p.D, z, l.gates, sums);
+  if (args.dtable != nullptr) input_gradient(x, args.dtable);
 }
 
 // to[gate(g) * H + u] = sum over slots of from[g * Hp + u], for `count` gates from `first` on.
@@ -140,8 +186,8 @@ void apply_gate(int gate, const float* x, float* y, int64_t n) {
 }  // namespace
 
 extern const Kernels kKernels;
-const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts, pack,      project,
-                          forward,          backward, collect,    apply_gate};
+const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts,    pack,    project,
+                          forward,          backward, finish_groups, collect, apply_gate};
 
 }  // namespace SUNHWAN_ISA_NAMESPACE
 }  // namespace sunhwan

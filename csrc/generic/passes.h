@@ -277,6 +277,27 @@ SUNHWAN_OUTLINE void peephole_gradient(const Context& x, float* sums) {
   }
 }
 
+// What W x + b of each id is owed, from all row-steps of the segment that look it up.
+SUNHWAN_OUTLINE void add_by_id(const Context& x, const SlotSums& sums) {
+  constexpr int64_t kAhead = 8;  // row-steps between asking for a row of sums and adding to it
+  const Layout& l = x.l;
+  const Chunk& c = x.chunk;
+  const int64_t row_steps = c.offset[c.steps], vectors = l.gates * l.states.vectors;
+  const int64_t begin = x.team.begin(vectors) * kLanes, end = x.team.end(vectors) * kLanes;
+  const auto row_of = [&](int64_t q) {
+    return sums.by_id + sums.place[x.p.ids[c.cell[q]]] * l.gates * l.Hp;
+  };
+  for (int64_t q = 0; q < row_steps; ++q) {
+    if (q + kAhead < row_steps) {
+      const float* next = row_of(q + kAhead);
+      for (int64_t u = begin; u < end; u += 16) __builtin_prefetch(next + u, 1);
+    }
+    float* to = row_of(q);
+    const float* z = c.z + q * l.ld;
+    for (int64_t u = begin; u < end; u += kLanes) store(to + u, load(to + u) + load(z + u));
+  }
+}
+
 // Of `gates` gates side by side from `z` on. Where the rows are scaled (`stride` floats for each
 // gate), each gate has its own.
 SUNHWAN_INLINE void weight_gradients(const Context& x, const float* const* a, int64_t stride,
@@ -302,12 +323,16 @@ SUNHWAN_INLINE void take_rows(const Context& x, const float* rows, int64_t ld) {
 // `sums`: dW [D], dU [H], then two bias rows, each row gates * Hp wide (layout.h). dU's columns and
 // the second bias row are in Keras's order of gates, the others in the blocks'.
 template <class Cell>
-SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g, float* sums) {
+SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
+                                        const SlotSums& slot) {
   const Layout& l = x.l;
   Chunk& c = x.chunk;
+  float* const sums = slot.parameters;
   const int64_t width = l.gates * l.Hp;
   if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.H + 1) * width);
-  if (g.dkernel != nullptr) {
+  if (slot.place != nullptr) {
+    add_by_id(x, slot);
+  } else if (g.dkernel != nullptr) {
     weight_gradients(x, c.x_row, l.input_ld / l.gates, x.p.D, c.z, l.gates, sums);
   }
   if (g.drecurrent != nullptr) {
@@ -348,7 +373,7 @@ SUNHWAN_INLINE void scale_again(const Context& x) {
 }
 
 template <class Cell>
-void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
+void backward_pass(const Context& x, const BackwardArgs& g, const SlotSums& sums) {
   Chunk& c = x.chunk;
   const bool has_cell = x.p.has_cell_state();
   if (x.team.id == 0) {
@@ -378,7 +403,7 @@ void backward_pass(const Context& x, const BackwardArgs& g, float* sums) {
       after_step_back(x, s);
     }
     parameter_gradients<Cell>(x, g, sums);
-    if (g.dx != nullptr) input_gradient(x, g.dx);
+    if (g.dx != nullptr && sums.place == nullptr) input_gradient(x, g.dx);
     x.team.sync();
   }
   if (x.team.id == 0) {

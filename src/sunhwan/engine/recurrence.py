@@ -41,7 +41,8 @@ def rnn(
         Which recurrence, with which gate functions.
     x
         Input, ``float[B, T, D]``, or a `Lookup` of rows by id: they are then read from the table
-        where it lies, to the same bits, and neither they nor their gradients are ever written.
+        where it lies, and neither they nor their gradients are ever written. Outputs have the same
+        bits; gradients of table and kernel are summed by id first where ids repeat.
     kernel, recurrent_kernel, bias
         Weights in Keras's layout: ``[D, G*H]``, ``[H, G*H]`` and `Cell.bias_shape` or None.
     initial_state
