@@ -34,7 +34,7 @@ struct Problem {
   // null: none are.
   const unsigned char* reset;
   const float* kernel;     // [D, G*H]
-  const float* recurrent;  // [H, G*H]
+  const float* recurrent;  // [H, G*H]; null where only the input product is wanted
   const float* bias;       // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
   const float* peephole;   // [3, H] of an LSTM, from the cell to i f o; null: none
   // What multiplies the input, and the state before a step, on their way into each gate (Keras's

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "engine.h"
+#include "python_stream.h"
 #include "records.h"
 #include "xla_ffi.h"
 
@@ -60,4 +61,5 @@ NB_MODULE(_kernels, m) {
     sunhwan::release_arena();
   });
   m.def("record_bytes", &sunhwan::record_bytes);
+  bind_stream(m);
 }

@@ -30,6 +30,7 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
   part -= 1;
   if (part < l.units.count) {
     pack_tile(p, l, input_columns(p, l), part, w.kernel);
+    if (p.recurrent == nullptr) return;
     pack_tile(p, l, recurrent_columns(p, l), part, w.recurrent);
     if (resets_before(p)) {
       pack_tile(p, l, candidate_columns(p), part, w.recurrent + 2 * p.H * l.Hp);

@@ -37,6 +37,7 @@ _HOMES = {
     "layers": "sunhwan.layers",
     "keras": "sunhwan.keras",
     "load": "sunhwan.tasks.estimators",
+    "stream": "sunhwan.layers",
 }
 __all__ = ["__version__", *_HOMES]
 

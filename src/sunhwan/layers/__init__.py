@@ -6,5 +6,15 @@ from sunhwan.layers.bidirectional import Bidirectional
 from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.explain import Explanation, explain
 from sunhwan.layers.recurrent import GRU, LSTM, SimpleRNN
+from sunhwan.layers.stream import stream
 
-__all__ = ["GRU", "LSTM", "Bidirectional", "Embedding", "Explanation", "SimpleRNN", "explain"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "Bidirectional",
+    "Embedding",
+    "Explanation",
+    "SimpleRNN",
+    "explain",
+    "stream",
+]
