@@ -54,9 +54,12 @@ class Stream:
         self._x = chain.native.ids()[:, 0] if chain.reads_ids else chain.native.input()
         self._y: Floats = chain.native.output()
         # the same memory as one row, for a batch of one
-        self._one_x = self._x.reshape(self._x.shape[1:]) if chain.batch_size == 1 else None
-        self._one_y = self._y[0]
+        self._one_x, self._one_y = self._x[:1].reshape(self._x.shape[1:]), self._y[0]
+        # what a step asks for is looked up once: microseconds count
         self._step = chain.native.step
+        self._dtype, self._shape = self._x.dtype, self._x.shape
+        self._one_shape = self._one_x.shape if chain.batch_size == 1 else None
+        self._takes_int = chain.reads_ids and chain.batch_size == 1
 
     @property
     def batch_size(self) -> int:
@@ -127,7 +130,7 @@ class Stream:
         is_one = given.ndim == self._x.ndim
         if given.ndim == 0 or not (is_one or given.ndim == self._x.ndim + 1):
             raise ShapeError(
-                f"`xs` must be sequences of steps of shape {self._x.shape}, received shape "
+                f"`xs` must be sequences of steps of shape {self._shape}, received shape "
                 f"{given.shape}"
             )
         steps = given if is_one else given.swapaxes(0, 1)
@@ -178,7 +181,7 @@ class Stream:
         return f"Stream(batch_size={self.batch_size}, fused {native.active_isa()}: {chain})"
 
     def _enter(self) -> None:
-        if not self._free.acquire(blocking=False):
+        if not self._free.acquire(False):
             raise UsageError(
                 "the stream is in use by another thread",
                 hint="give each thread a stream of its own",
@@ -186,16 +189,22 @@ class Stream:
 
     def _take(self, x: ArrayLike) -> Floats:
         """Copy the input of a step to where the kernels read it; where its answer will be."""
+        if type(x) is int and self._takes_int and 0 <= x < self._ids:  # the quickest way
+            self._x[0] = x
+            return self._one_y
         given: NDArray[Any] = np.asarray(x)
-        to, y = (self._x, self._y) if given.ndim == self._x.ndim else (self._one_x, self._one_y)
-        if to is None or given.shape != to.shape:
-            also = "" if self._one_x is None else f" or {self._one_x.shape}"
-            raise ShapeError(f"`x` must have shape {self._x.shape}{also}, received {given.shape}")
-        if given.dtype != to.dtype and not np.can_cast(given.dtype, to.dtype, "same_kind"):
-            wanted = "ids" if self._ids else "numbers"
+        if given.dtype != self._dtype and not np.can_cast(given.dtype, self._dtype, "same_kind"):
+            wanted = "integers" if self._ids else "numbers"
             raise ShapeError(f"`x` must be {wanted}, received {given.dtype.name}")
-        to[...] = given
-        return y
+        shape = given.shape
+        if shape == self._one_shape:
+            self._one_x[...] = given
+            return self._one_y
+        if shape != self._shape:
+            also = "" if self._one_shape is None else f" or {self._one_shape}"
+            raise ShapeError(f"`x` must have shape {self._shape}{also}, received {shape}")
+        self._x[...] = given
+        return self._y
 
 
 def _check_out(out: Any, y: Floats) -> None:
