@@ -232,7 +232,7 @@ def test_wrong_weights_are_refused() -> None:
         chain.recurrent(cell, recurrent, recurrent, bias)
     with pytest.raises(ShapeError, match=r"`bias` must have shape \(2, 12\), received \(12,\)"):
         chain.recurrent(cell, kernel, recurrent, bias[0])
-    with pytest.raises(UsageError, match="`activation` must be one of .* received 'gelu'"):
+    with pytest.raises(UsageError, match=r"`activation` must be one of .* received 'gelu'"):
         chain.dense(kernel, None, "gelu")
     for wrong in (0, -3, 1.0, None):
         with pytest.raises(UsageError, match="`batch_size` must be a whole number of at least 1"):

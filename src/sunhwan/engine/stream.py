@@ -168,7 +168,9 @@ class Stream:
         given = [np.ascontiguousarray(state, np.float32) for state in states]
         shapes = [state.shape for state in given]
         if shapes != list(self._shapes):
-            raise ShapeError(f"`state` must have the shapes {list(self._shapes)}, received {shapes}")
+            raise ShapeError(
+                f"`state` must have the shapes {list(self._shapes)}, received {shapes}"
+            )
         self._enter()
         try:
             for n, state in enumerate(given):

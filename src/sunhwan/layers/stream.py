@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -71,7 +72,7 @@ def _features(model: Any, layers: list[Any]) -> int:
     reads_ids = type(active[0]) in EMBEDDINGS
     if isinstance(model, keras.Model):
         shape = tuple(model.inputs[0].shape)
-        if len(shape) != (2 if reads_ids else 3) or shape[-1] is None and not reads_ids:
+        if len(shape) != (2 if reads_ids else 3) or (shape[-1] is None and not reads_ids):
             expected = "ids (batch, time)" if reads_ids else "steps (batch, time, features)"
             raise UsageError(f"`{model.name}` must read {expected}, its input has shape {shape}")
         return 0 if reads_ids else int(shape[-1])
@@ -98,9 +99,40 @@ def _in_order(model: Any) -> list[Any]:
             f"model `{model.name}` has no weights yet",
             hint="call it on a batch, or give it a keras.Input, before it is streamed",
         )
-    if isinstance(model, keras.Sequential):
-        return [inner for layer in model.layers for inner in _in_order(layer)]
-    return _Walk(model).layers
+    if not isinstance(model, keras.Sequential):
+        return _Walk(model).layers
+    found: list[Any] = []
+    for layer in model.layers:
+        found += _inner(layer, found) if isinstance(layer, keras.Model) else [layer]
+    return found
+
+
+def _inner(model: Any, before: list[Any]) -> list[Any]:
+    """Return the layers of a model that comes after others in another one."""
+    found = _in_order(model)
+    if _is_masked(before) or _is_masked(found):
+        raise refuse(model, "a mask would have to go into a model or out of it")
+    return found
+
+
+def _is_masked(layers: list[Any]) -> bool:
+    """Return whether there is a mask behind a chain."""
+    is_masked = False
+    for layer in layers:
+        if type(layer) is keras.layers.Masking or getattr(layer, "mask_zero", False):
+            is_masked = True
+        elif type(layer) in RECURRENT and not layer.return_sequences:
+            is_masked = False
+    return is_masked
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """``source != value``, of any feature or not: Keras makes its masks of such operations."""
+
+    source: object
+    value: float
+    is_any: bool
 
 
 class _Walk:
@@ -114,6 +146,7 @@ class _Walk:
             )
         self.layers: list[Any] = []
         self._last = object()
+        self._mask: _Mask | None = None
         end = keras.tree.flatten(model._run_through_graph([self._last], call_fn=self._call))
         if end[0] is not self._last:
             raise UsageError(
@@ -122,18 +155,45 @@ class _Walk:
             )
 
     def _call(self, operation: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(operation, keras.Model):
-            found = _in_order(operation)
-        else:
+        if (mask := _mask_made(operation, arguments)) is not None:
+            return mask
+        if not isinstance(operation, keras.Model):
             check_known(operation)
-            found = [operation]
         if len(arguments) != 1 or arguments[0] is not self._last:
             raise refuse(operation, "only a chain of layers can be streamed")
+        mask = options.pop("mask", None)
+        if mask != self._mask and (mask is not None or type(operation) in RECURRENT):
+            raise refuse(operation, "it is called with a mask that is not that of its input")
         for name, value in options.items():
             if value is not None and value is not False:
                 raise refuse(operation, f"it is called with `{name}`")
-        self.layers += found
+        if isinstance(operation, keras.Model):
+            self.layers += _inner(operation, self.layers)
+        else:
+            self.layers.append(operation)
+        return self._marks(operation)
+
+    def _marks(self, operation: Any) -> list[object]:
+        """Move on behind an operation: the marks of its output, and of states that nobody reads."""
+        if type(operation) is keras.layers.Masking:
+            self._mask = _Mask(self._last, operation.mask_value, True)
+        elif getattr(operation, "mask_zero", False):
+            self._mask = _Mask(self._last, 0, False)
+        elif not _is_masked(self.layers):
+            self._mask = None
         self._last = object()
-        # states that a layer returns as well are marks that nobody may read
-        more = len(operation.state_size) if getattr(operation, "return_state", False) else 0
-        return [self._last, *(object() for _ in range(more))]
+        states = len(operation.state_size) if getattr(operation, "return_state", False) else 0
+        return [self._last, *(object() for _ in range(states))]
+
+
+def _mask_made(operation: Any, arguments: tuple[Any, ...]) -> _Mask | None:
+    """Return the mask that an operation makes, if it is one of those that Keras makes them of."""
+    home, _, kind = f"{type(operation).__module__}.{type(operation).__name__}".rpartition(".")
+    if not home.startswith("keras.") or isinstance(operation, keras.layers.Layer):
+        return None
+    first, *more = arguments
+    if kind == "NotEqual" and len(more) == 1 and isinstance(more[0], int | float):
+        return _Mask(first, more[0], False)
+    if kind == "Any" and isinstance(first, _Mask) and operation.axis in (-1, [-1], (-1,)):
+        return replace(first, is_any=True)
+    return None
