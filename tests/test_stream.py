@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import subprocesses
 import sunhwan
 from sunhwan import layers
 from sunhwan.engine import native
@@ -314,6 +315,34 @@ def test_without_kernels_there_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> 
         "the compiled kernels are missing: SUNHWAN_ISA=none switches the kernels off\n"
         "hint: unset SUNHWAN_ISA"
     )
+
+
+_BITS = """
+import numpy as np
+from cases import CELLS
+from sunhwan.engine import native, rnn
+from sunhwan.engine.chain import Chain
+from sunhwan.engine.stream import Stream
+
+rng = np.random.default_rng(3)
+for cell in CELLS.values():
+    G = len(cell.gates)
+    shapes = (2, 6, 5), (5, G * 19), (19, G * 19), cell.bias_shape(19), (19, 3)
+    x, kernel, recurrent, bias, last = (rng.standard_normal(s, "float32") / 2 for s in shapes)
+    outputs, _ = rnn(cell, x, kernel, recurrent, bias)
+    chain = Chain(2, 5)
+    chain.recurrent(cell, kernel, recurrent, bias)
+    chain.dense(last)
+    stream = Stream(chain, ["memory", "dense"])
+    np.testing.assert_allclose(stream.run(x), outputs @ last, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(stream.state[0], outputs[:, -1])
+print(native.active_isa())
+"""
+
+
+@pytest.mark.parametrize("isa", native.available_isas() if native.available() else [])
+def test_each_instruction_set_poisoned(isa: str) -> None:
+    assert subprocesses.printed(_BITS, SUNHWAN_ISA=isa, SUNHWAN_POISON="1") == isa
 
 
 class _Heap(ctypes.Structure):

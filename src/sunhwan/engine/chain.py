@@ -80,8 +80,9 @@ class Chain:
         ShapeError
             If a weight has another shape than the chain and the cell need.
         """
-        units, gates = np.shape(recurrent_kernel)[0], len(cell.gates)
-        columns = gates * units
+        recurrent_kernel = _floats("recurrent_kernel", recurrent_kernel, (None, None))
+        units = recurrent_kernel.shape[0]
+        columns = len(cell.gates) * units
         if bias is not None:
             bias = _floats("bias", bias, cell.bias_shape(units)).reshape(-1)
         self.native.recurrent(
