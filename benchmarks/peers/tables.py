@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.peers.record import OURS, fastest, ratio, reached
 
+#: columns that the widest table needs
+_WIDTH = 132
+
 
 @dataclass(frozen=True)
 class Table:
@@ -25,7 +28,8 @@ def tables(record: Mapping[str, Any]) -> list[Table]:
         memory(record),
         first(record),
         *(inference(record, batch) for batch in _batches(record)),
-        layers(record),
+        layers(record, is_sweep=False),
+        layers(record, is_sweep=True),
     ]
     return [table for table in made if table.rows]
 
@@ -84,18 +88,20 @@ def inference(record: Mapping[str, Any], batch: str) -> Table:
     return Table(title, ["model", *names, "fastest peer", "ratio"], rows)
 
 
-def layers(record: Mapping[str, Any]) -> Table:
+def layers(record: Mapping[str, Any], is_sweep: bool) -> Table:
     """Milliseconds of a layer forward and back, what that is in GFLOP/s for ours, and its share."""
-    names = _names(record["layers"], "milliseconds")
+    entries = [entry for entry in record["layers"] if bool(entry["axes"]) == is_sweep]
+    names = _names(entries, "milliseconds")
     rows = []
-    for entry in record["layers"]:
+    for entry in entries:
         times = entry["milliseconds"]
         rate, share = (entry[name].get(OURS) for name in ("gflops", "share_of_peak"))
         cells = [entry["layer"], *(_time(times.get(name)) for name in names), _times(ratio(times))]
         cells += ["" if rate is None else f"{rate:.0f}", "" if share is None else f"{share:.0%}"]
         rows.append(cells)
     heads = ["layer", *names, "ratio", "GFLOP/s", "of peak"]
-    return Table("A layer forward and back, in milliseconds", heads, rows)
+    what = "over T, B and H" if is_sweep else "DeepBench's training shapes"
+    return Table(f"A layer forward and back, in milliseconds: {what}", heads, rows)
 
 
 def show(record: Mapping[str, Any]) -> None:
@@ -103,7 +109,7 @@ def show(record: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    console = Console()
+    console = Console(width=max(_WIDTH, Console().width))
     for table in tables(record):
         drawn = RichTable(
             title=table.title, title_justify="left", box=None, pad_edge=False, header_style="bold"
@@ -112,6 +118,7 @@ def show(record: Mapping[str, Any]) -> None:
             # in narrow columns; the quartiles are in the record
             head = head.replace("-", " ") if place else head
             drawn.add_column(head, justify="right" if place else "left", no_wrap=not place)
+            drawn.columns[-1].min_width = max(map(len, head.split())) if place else None
         for row in table.rows:
             drawn.add_row(*(cell.partition(" (")[0] for cell in row))
         console.print(drawn)
