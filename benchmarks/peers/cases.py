@@ -132,7 +132,7 @@ MODELS = (
         ),
         32,
         "sparse_categorical_crossentropy",
-        "rmsprop",
+        "adam",
         steps=10,
         target=4.0,
     ),

@@ -86,7 +86,7 @@ def sweep(record: Mapping[str, Any], axis: str) -> str:
     ticks = sorted({entry[axis] for entry in rows})
     axes.set_xticks(ticks, [str(tick) for tick in ticks])
     axes.set_xticks([], minor=True)
-    _plain_numbers(axes.yaxis)
+    _plain_numbers(axes.yaxis, (1.0, 2.0, 5.0))
     stays = ", ".join(
         f"{AXES[name].split()[-1]} = {rows[0][name]}" for name in AXES if name != axis
     )
@@ -99,24 +99,25 @@ def sweep(record: Mapping[str, Any], axis: str) -> str:
 def models(record: Mapping[str, Any]) -> str:
     """Milliseconds of a training step of every model for each peer, as SVG: a row of dots each."""
     entries = [e for e in record["models"] if e["milliseconds_per_step"]]
-    figure, axes = _figure(6.4, 0.9 + 0.42 * len(entries))
+    figure, axes = _figure(7.2, 0.9 + 0.42 * len(entries))
     names = _ordered({name for e in entries for name in e["milliseconds_per_step"]})
-    for name in names:
+    for name in reversed(names):  # ours on top
         at, medians = [], []
         for place, entry in enumerate(entries):
             if name in entry["milliseconds_per_step"]:
                 at.append(place)
                 medians.append(entry["milliseconds_per_step"][name]["median"])
-        size = 9 if name == OURS else 6
+        size = 9 if name == OURS else 7
         axes.plot(
             medians, at, _MARKERS[name], color=_COLOURS[name], ms=size, label=name, mec="white"
         )
     axes.set_yticks(range(len(entries)), [entry["model"] for entry in entries])
     axes.set_ylim(len(entries) - 0.5, -0.5)
     axes.set_xscale("log")
-    _plain_numbers(axes.xaxis)
+    _plain_numbers(axes.xaxis, (1.0,))
     axes.set_xlabel("milliseconds of a training step")
-    figure.legend(*axes.get_legend_handles_labels(), **_beside())
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles[::-1], labels[::-1], **_beside())
     return _svg(figure)
 
 
@@ -140,13 +141,13 @@ def _beside() -> dict[str, Any]:
     return {"loc": "outside right upper", "frameon": False}
 
 
-def _plain_numbers(axis: Any) -> None:
-    """Write 0.5, 1, 2, 5, 10 … on a logarithmic axis rather than powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def _plain_numbers(axis: Any, digits: tuple[float, ...]) -> None:
+    """Write numbers that begin with these digits on a logarithmic axis, not powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0), numticks=12))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(base=10, subs=digits, numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _svg(figure: Any) -> str:
