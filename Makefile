@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODELS ?= all
-ROUNDS ?= 7
+PEERS ?= all
+# any word, such as 1, for `make bench` in a third of the time
+QUICK ?=
+ROUNDS ?=
 # processes that share the tests; each may need 3 GB
 WORKERS ?= 2
 
@@ -41,10 +44,11 @@ test: $(INSTALLED)  ## install, build and run all tests and the examples in the 
 	@echo "All tests passed. Skipped ones are listed above with their reason."
 	@echo "Next:    make demo  or  make bench  or  make sanitize"
 
-bench: $(INSTALLED)  ## time whole training steps, ours and Keras's own, into benchmarks/results
-	$(BIN)/sunhwan bench --models $(MODELS) --rounds $(ROUNDS) --json benchmarks/results
+bench: $(INSTALLED)  ## time our layers beside Keras on 3 backends, PyTorch and ONNX Runtime
+	$(BIN)/python -m benchmarks.peers --models $(MODELS) --peers $(PEERS) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(QUICK),--quick)
 	@echo
-	@echo "Next:    benchmarks/README.md says how to read the figures"
+	@echo "Next:    benchmarks/README.md says how to read the figures and how to draw a page of them"
 
 lint: $(LOCKED)  ## style and types of Python, format of C++
 	$(BIN)/ruff check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +88,8 @@ def _settings(rounds: int, quick: bool, threads: int | None) -> measuring.Settin
     seconds = _QUICK_SECONDS if quick else _SECONDS
     if threads is None:
         return measuring.Settings(rounds, seconds)
+    if not hasattr(os, "sched_setaffinity"):
+        raise UsageError("`--threads` needs Linux, where a process can be kept to some cores")
     allowed = sorted(machine.allowed())
     if not 1 <= threads <= len(allowed):
         raise UsageError(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +55,8 @@ def measure(cores: frozenset[int] | None = None) -> Peak | str:
     if built.returncode:
         return f"no peak: {found} could not compile {_SOURCE.name}: {_last(built.stderr)}"
     threads = len(cores or allowed())
-    chosen = ["taskset", "--cpu-list", ",".join(map(str, sorted(cores)))] if cores else []
-    measured = _run([*chosen, str(program), str(threads)])
+    only_there = partial(os.sched_setaffinity, 0, cores) if cores else None
+    measured = _run([str(program), str(threads)], only_there)
     if measured.returncode:
         return f"no peak: its program failed: {_last(measured.stderr)}"
     flops, bytes_ = map(float, measured.stdout.split())
@@ -69,8 +71,11 @@ def allowed() -> frozenset[int]:
     return frozenset(range(os.cpu_count() or 1))
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(
+    command: list[str], first: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, whose process begins with calling `first`."""
+    return subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=first)
 
 
 def _last(said: str) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import subprocess
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -34,9 +35,6 @@ class PeerProcess:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         module = f"benchmarks.peers.{peer.worker}"
         command = [str(python_of(peer)), "-m", module, *peer.arguments]
-        if cores is not None:
-            listing = ",".join(map(str, sorted(cores)))
-            command = ["taskset", "--cpu-list", listing, *command]
         variables = variables_of(peer)
         if cores is not None:
             variables["OMP_NUM_THREADS"] = str(len(cores))
@@ -48,6 +46,7 @@ class PeerProcess:
                 stderr=log,
                 cwd=ROOT,
                 env=variables,
+                preexec_fn=None if cores is None else partial(os.sched_setaffinity, 0, cores),
                 text=True,
             )
         self._send({"do": "hello"})  # all wake at the same time; `versions` waits
