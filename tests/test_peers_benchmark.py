@@ -249,7 +249,7 @@ def test_two_peers_agree_take_turns_and_tell_their_memory(
 
 
 def test_a_layer_alone_has_the_same_gradients(processes: Any) -> None:
-    case = replace(cases.lstm_layer(8, 3, 5), steps=4)
+    case = cases.lstm_layer(8, 3, 5)
     found = measuring.measure_layer(case, processes, Settings(2, 0.01), lambda said: None)
     assert found.failed == {}
     assert set(found.seconds) == {"sunhwan", "keras-jax"}

@@ -26,7 +26,7 @@ class Case:
     loss, optimizer
         Keras's names; empty for a layer alone.
     steps
-        The most steps of a turn: so many batches of rows are made.
+        The most steps of a turn of training: so many batches of rows are made.
     target
         The ratio to the fastest peer that the project aims at.
     over
@@ -179,7 +179,7 @@ def lstm_layer(units: int, batch: int, time: int, *axes: str) -> Case:
     """
     name = f"lstm-h{units}-b{batch}-t{time}"
     layers = (_recurrent("lstm", units, True),)
-    return Case(name, (time, units), layers, batch, steps=10_000, axes=axes)
+    return Case(name, (time, units), layers, batch, axes=axes)
 
 
 #: training shapes of https://github.com/baidu-research/DeepBench

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ INFERENCE_BATCHES = (1, 64)
 TOLERANCE = 1e-3
 #: steps while the memory is watched
 _WATCHED = 3
+#: steps of a turn, where they are not bound by the rows that there are
+_MOST = 10_000
 #: seconds between two turns, in which the threads of the last one go to sleep
 _PAUSE = 0.02
 
@@ -77,14 +79,14 @@ def rotated(items: Sequence[Any], turn: int) -> list[Any]:
 
 
 def steps_in(seconds: float, each: float, most: int) -> int:
-    """How many steps of a turn take about so many seconds; at least two, if there are as many.
+    """How many steps of a turn take about so many seconds; at least one.
 
     Examples
     --------
     >>> steps_in(0.4, 0.1, 10), steps_in(0.4, 3.0, 10), steps_in(0.4, 1e-3, 10)
-    (4, 2, 10)
+    (4, 1, 10)
     """
-    return min(most, max(2, round(seconds / max(each, 1e-9))))
+    return min(most, max(1, round(seconds / max(each, 1e-9))))
 
 
 def disagreement(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> str | None:
@@ -144,7 +146,7 @@ def measure_model(case: Case, peers: Sequence[Peer], settings: Settings, told: T
         material, found.lengths = arrays.for_fit(case)
         ready = {name: processes[name] for name in trained}
         ready = _prepared(case.plan("fit"), material, ready, found, home, told)
-        found.seconds = _turns(case, ready, settings, case.steps, found, told)
+        found.seconds = _turns(case, ready, settings, case.steps, found, told, least=2)
         for name in list(found.seconds):
             with _caught(name, found):
                 found.bytes[name] = ready[name].memory(min(_WATCHED, case.steps))
@@ -153,8 +155,8 @@ def measure_model(case: Case, peers: Sequence[Peer], settings: Settings, told: T
             able = {n: p for n, p in processes.items() if n not in found.failed}
             plan = case.plan("infer", batch)
             able = _prepared(plan, material, able, found, home, told)
-            short = Settings(settings.rounds, settings.seconds / 4, settings.cores)
-            found.inference[batch] = _turns(case, able, short, 10_000, found, told)
+            short = replace(settings, seconds=settings.seconds / 4)
+            found.inference[batch] = _turns(case, able, short, _MOST, found, told)
     return found
 
 
@@ -166,7 +168,8 @@ def measure_layer(
     with tempfile.TemporaryDirectory() as folder:
         plan, material = case.plan("layer"), arrays.for_layer(case)
         ready = _prepared(plan, material, processes, found, Path(folder), told)
-        found.seconds = _turns(case, ready, settings, case.steps, found, told)
+        short = replace(settings, seconds=settings.seconds / 2)
+        found.seconds = _turns(case, ready, short, _MOST, found, told)
     return found
 
 
@@ -208,13 +211,17 @@ def _turns(
     most: int,
     found: Found,
     told: Told,
+    least: int = 1,
 ) -> dict[str, list[float]]:
-    """Seconds a step, one number a round, of each peer; they take turns in rotating order."""
+    """Seconds a step, one number a round, of each peer; they take turns in rotating order.
+
+    A turn has from `least` to `most` steps.
+    """
     steps: dict[str, int] = {}
     for name, process in ready.items():
         with _caught(name, found):
-            each = process.run(min(2, most))
-            steps[name] = steps_in(settings.seconds, each, most)
+            each = process.run(min(least, most))
+            steps[name] = max(min(least, most), steps_in(settings.seconds, each, most))
             process.run(steps[name])
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(settings.rounds):

@@ -32,9 +32,10 @@ _HOW = """\
   with{threads}. All have the same weights, inputs, batch, loss and optimizer, and must give the
   same loss, answers and gradients (within {tolerance} of the largest value) before they are
   timed; a peer that does not is an error and has no figure.
-- They take turns, {rounds} rounds of about {seconds} seconds each, and another one begins each
-  round, so that whatever else the machine does meets all alike. Figures are medians, with the
-  first and third quartile in brackets.
+- They take turns, {rounds} each, of about {seconds} seconds of training steps, half as long for a
+  layer alone and a quarter for answers. Another one begins each round, so that whatever else the
+  machine does meets all alike. Figures are medians, with the first and third quartile in
+  brackets.
 - A training step is what a step adds to a run of `fit`: data in, forward, backward, optimizer.
   What an epoch costs once is not in it. In PyTorch it is the usual loop: rows drawn at random,
   `zero_grad`, forward, loss, `backward`, `step`. PyTorch's LSTM and SimpleRNN have a second bias,
@@ -48,7 +49,7 @@ _HOW = """\
   sum(y · r) with a fixed random r. Its arithmetic is counted as 3 · 8 · B · T · (H² + D · H) for
   an LSTM, gate functions left out.
 - An answer is `predict_on_batch` in Keras, the module under `inference_mode` in PyTorch and `run`
-  in ONNX Runtime, each from an array of NumPy to one; its turns are a quarter as long.
+  in ONNX Runtime, each from an array of NumPy to one.
 """
 
 

@@ -23,7 +23,7 @@ _COLOURS = {
     "onnxruntime": "#56b4e9",
 }
 _MARKERS = dict(zip(_COLOURS, "osD^vPX", strict=True))
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sunhwan",
     "font.family": "sans-serif",

@@ -107,8 +107,7 @@ class PeerProcess:
 
     def _receive(self) -> dict[str, Any]:
         stdout = self._process.stdout
-        ready, _, _ = select.select([stdout], [], [], PATIENCE)
-        if not ready:
+        if stdout and not select.select([stdout], [], [], PATIENCE)[0]:
             self._process.kill()
             raise PeerError(f"`{self.peer.name}` did not answer within {PATIENCE:.0f} seconds")
         line = stdout.readline() if stdout else ""

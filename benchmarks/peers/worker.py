@@ -104,7 +104,8 @@ class _Server:
         start = time.perf_counter()
         found = self._worker.prepare(request["plan"], arrays)
         seconds = time.perf_counter() - start
-        np.savez(request["answer"], **{name: np.asarray(value) for name, value in found.items()})
+        answer: dict[str, Any] = {name: np.asarray(value) for name, value in found.items()}
+        np.savez(request["answer"], **answer)
         return {"first_seconds": seconds}
 
     def _seconds(self, steps: int) -> float:
