@@ -472,9 +472,6 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "memory (LSTM): Keras's own loop, because use_cudnn=True asks for cuDNN",
         "memory (LSTM): Keras's own loop, because activation=gelu has no kernel",
         "memory (LSTM): Keras's own loop, because quantization_mode=int8 has no kernel",
-        "memory (LSTM): Keras's own loop, because recurrent_dropout=0.2 has no kernel in training",
-        "memory (LSTM): Keras's own loop, because implementation=1 with dropout (a mask for "
-        "each gate) has no kernel in training",
         "memory (LSTM): Keras's own loop, because Keras's backend is torch, not jax",
         "memory (LSTM): Keras's own loop, because JAX's default device is a gpu",
     ),

@@ -191,33 +191,6 @@ def test_other_cells_run_in_keras_loop_and_explain_names_them() -> None:
     assert "it is keras.layers.LSTM, not sunhwan.layers.LSTM" in str(sunhwan.explain(stock)[0])
 
 
-@pytest.mark.parametrize("options", [{"dropout": 0.4}, {"dropout": 0.4, "recurrent_dropout": 0.3}])
-@pytest.mark.parametrize("name", NAMES)
-def test_dropout_with_a_seed_gives_the_numbers_of_stock(name: str, options: dict) -> None:
-    x = array(3, 6, 4)
-    ours, stock = pair(name, 5, shape=x.shape, seed=11, return_sequences=True, **options)
-    calls = [[layer(x, training=True) for _ in range(2)] for layer in (ours, stock)]
-    assert_same(*calls)
-    assert np.abs(calls[0][0] - calls[0][1]).max() > 1e-3  # another mask at each call
-    for _ in range(2):
-        assert_same(ours(x), stock(x))  # none in inference
-    left, right = (layer_pairs.gradients(layer, x, training=True) for layer in (ours, stock))
-    assert_same(left, right, rtol=1e-4, atol=1e-5)
-
-
-@needs_kernels
-def test_explain_names_the_option_of_recurrent_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = array(3, 6, 4)
-    layer, stock = pair("LSTM", 5, shape=x.shape, recurrent_dropout=0.25, seed=1)
-    (line,) = sunhwan.explain(layer)
-    assert (line.is_fused, line.kernel) == (False, "Keras's own loop")
-    assert line.reason == "recurrent_dropout=0.25 has no kernel in training"
-    monkeypatch.setenv("SUNHWAN_STRICT", "1")
-    assert_same(layer(x), stock(x))  # inference runs in a kernel
-    with pytest.raises(KernelError, match=r"recurrent_dropout=0\.25 has no kernel in training"):
-        layer(x, training=True)
-
-
 def test_unroll_and_implementation_equal_stock() -> None:
     x = array(3, 6, 4)
     for options in (
@@ -228,8 +201,6 @@ def test_unroll_and_implementation_equal_stock() -> None:
     ):
         ours, stock = pair("GRU", 5, shape=x.shape, return_sequences=True, **options)
         assert_same(ours(x, training=True), stock(x, training=True))
-    (line,) = sunhwan.explain(ours)
-    assert "implementation=1" in line.reason
 
 
 def test_use_cudnn() -> None:

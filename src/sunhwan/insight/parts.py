@@ -45,7 +45,7 @@ class Part:
     @property
     def cell(self) -> engine.Cell:
         """Which recurrence it is."""
-        return engine_cell(self.layer.cell)
+        return engine_cell(self.layer)
 
     @property
     def kind(self) -> str:

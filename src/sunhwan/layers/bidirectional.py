@@ -8,7 +8,8 @@ from typing import Any
 
 import keras
 
-from sunhwan.layers import paths
+from sunhwan.errors import UsageError
+from sunhwan.layers import paths, variants
 from sunhwan.layers.recurrent import PAIRS, FusedLoop, Pair, engine_cell
 
 
@@ -29,9 +30,30 @@ class Bidirectional(keras.layers.Bidirectional):
     """
 
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: Any = None,
+        reset: Any = None,
     ) -> Any:
-        """Return the merged outputs; arguments as of the Keras layer."""
+        """Return the merged outputs; arguments as of the Keras layer.
+
+        Raises
+        ------
+        UsageError
+            For a ``reset``: where an episode begins for one direction it ends for the other.
+        """
+        if reset is not None:
+            raise UsageError(
+                f"layer `{self.name}` is Bidirectional, which takes no `reset`: where an episode "
+                "begins for one direction it ends for the other",
+                hint="call two layers, one with go_backwards=True, each with resets of its own",
+            )
+        for layer in (self.forward_layer, self.backward_layer):
+            if isinstance(layer, FusedLoop) and not paths.of_layer(layer).is_in_engine:
+                # Keras may take cuDNN here without asking the layers
+                variants.require_engine(layer, paths.of_layer(layer))
         with self._side_by_side(initial_state, bool(training)):
             return super().call(
                 sequences, initial_state=initial_state, mask=mask, training=training
@@ -56,12 +78,12 @@ def _are_alike(both: tuple[Any, Any], training: bool) -> bool:
     """Return True if one call of the engine can hold both layers."""
     if not all(isinstance(layer, FusedLoop) for layer in both):
         return False
-    if not all(paths.of_layer(layer, training).is_fused for layer in both):
+    if not all(paths.of_layer(layer).is_fused for layer in both):
         return False
-    if training and any(layer.cell.dropout for layer in both):
+    if training and any(variants.drops_outside(layer.cell) for layer in both):
         return False  # each drops inputs of its own
     one, other = (
-        (engine_cell(layer.cell), layer.cell.units, layer.compute_dtype, layer.zero_output_for_mask)
+        (engine_cell(layer), layer.cell.units, layer.compute_dtype, layer.zero_output_for_mask)
         for layer in both
     )
     return one == other

@@ -89,7 +89,7 @@ def _layers_of(model: Any) -> Iterator[Any]:
 def _path_of(layer: Any) -> paths.Path:
     kind = type(layer).__name__
     if isinstance(layer, FusedLoop):
-        return paths.of_layer(layer, training=True)
+        return paths.of_layer(layer)
     if isinstance(layer, Embedding):
         return paths.of_table(layer)
     if isinstance(layer, (*_STOCK, keras.layers.Embedding)):

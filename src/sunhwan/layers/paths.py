@@ -74,13 +74,13 @@ def of_machine(dtype: str) -> Path:
     return Path(f"fused {native.active_isa()}", note=_FLOATS[dtype])
 
 
-def of_layer(layer: Any, training: bool) -> Path:
-    """Return the path of a recurrent layer, in training or in inference."""
-    reason = option_without_kernel(layer, training)
+def of_layer(layer: Any) -> Path:
+    """Return the path of a recurrent layer."""
+    reason = option_without_kernel(layer)
     return Path(KERAS_LOOP, reason) if reason else of_machine(layer.compute_dtype)
 
 
-def option_without_kernel(layer: Any, training: bool) -> str:
+def option_without_kernel(layer: Any) -> str:
     """Return which option of a recurrent layer has no kernel, in a phrase, or nothing."""
     cell = layer.cell
     if type(cell) not in _KINDS:
@@ -91,10 +91,6 @@ def option_without_kernel(layer: Any, training: bool) -> str:
         function = getattr(cell, slot, None)
         if function is not None and activation_name(function) is None:
             return f"{slot}={getattr(function, '__name__', function)} has no kernel"
-    if training and cell.recurrent_dropout:
-        return f"recurrent_dropout={cell.recurrent_dropout} has no kernel in training"
-    if training and cell.dropout and getattr(cell, "implementation", 2) == 1:
-        return "implementation=1 with dropout (a mask for each gate) has no kernel in training"
     return ""
 
 

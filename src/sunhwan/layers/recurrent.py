@@ -13,8 +13,9 @@ from typing import Any
 import keras
 
 from sunhwan import engine
-from sunhwan.errors import ShapeError, UsageError
-from sunhwan.layers import paths
+from sunhwan.errors import UsageError
+from sunhwan.layers import paths, variants
+from sunhwan.layers.call_checks import check_shapes, live_steps
 from sunhwan.layers.watching import WATCH, Watch, check_watchable
 
 #: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
@@ -27,32 +28,64 @@ PAIRS: ContextVar[Mapping[int, Pair]] = ContextVar("PAIRS", default=MappingProxy
 class FusedLoop:
     """Overrides the one method of Keras's RNN layers that runs the recurrence."""
 
+    def __init__(self, *args: Any, zoneout: Any = 0.0, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.zoneout = zoneout
+        states = len(self.state_size)  # type: ignore[attr-defined]
+        self.zoneout_rates = variants.zoneout_rates(zoneout, states, f"layer `{self.name}`")  # type: ignore[attr-defined]
+
     def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        reset: Any = None,
+        sequences_mask: Any = None,
     ) -> Any:
-        """Return the layer's output; arguments as of the Keras layer."""
+        """Return the layer's output; arguments as of the Keras layer, and `reset`.
+
+        Parameters
+        ----------
+        reset
+            ``bool[B, T]``: at a step that is True an episode begins, and the states are zeros
+            before it, whatever came before and whatever ``initial_state`` is. At a masked step
+            nothing happens.
+        sequences_mask
+            Filled in by Keras: the mask that ``sequences`` bears, where ``reset`` is a tensor too.
+        """
         if sequences.shape[1] == 0:
             raise UsageError(
                 f"layer `{self.name}` received sequences without a step: shape {sequences.shape}",  # type: ignore[attr-defined]
                 hint="drop empty sequences, or pad them to one masked step",
             )
-        return super().call(  # type: ignore[misc]
-            sequences, initial_state=initial_state, mask=mask, training=training
-        )
+        if mask is None and reset is not None:
+            mask = sequences_mask
+        with variants.resetting(reset):
+            return super().call(  # type: ignore[misc]
+                sequences, initial_state=initial_state, mask=mask, training=training
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments; of our own those that are set, so that Keras's layer takes it."""
+        rates = self.zoneout_rates
+        own = {"zoneout": list(rates) if len(rates) > 1 else rates[0]} if any(rates) else {}
+        return {**super().get_config(), **own}  # type: ignore[misc]
 
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> Any:
         """Return last output, outputs and states, as `keras.layers.RNN.inner_loop` does."""
-        path = paths.of_layer(self, bool(training))
-        live = _live_steps(mask)
-        _check_shapes(self, sequences, initial_state, live)
+        path = paths.of_layer(self)
+        live = live_steps(mask)
+        check_shapes(self, sequences, initial_state, live, variants.reset_of_call())
         if (watch := WATCH.get()) is not None:
             return _watched(watch, self, sequences, initial_state, live)
         if paths.is_strict():
             paths.require_fused(self.name, path)  # type: ignore[attr-defined]
         if path.is_in_engine:
             return _run_engine(self, sequences, initial_state, live, bool(training))
+        variants.require_engine(self, path)
         if live is not None:
             # Keras computes skipped steps too, and 0 * NaN would poison every gradient.
             sequences = keras.ops.where(live[..., None], sequences, 0)
@@ -69,24 +102,27 @@ def _run_engine(
 ) -> LoopResult:
     pair = PAIRS.get().get(id(layer))
     if pair is not None:
-        return pair.result(layer, sequences, initial_state, live)
-    if training and layer.cell.dropout:
+        return pair.result(layer, sequences, initial_state, live, training)
+    if training and variants.drops_outside(layer.cell):
         mask = layer.cell.get_dropout_mask(sequences[:, 0, :])
         sequences = sequences * mask[:, None, :]
-    [result] = _run_together([(layer, initial_state)], sequences, live)
+    [result] = _run_together([(layer, initial_state)], sequences, live, training)
     return result
 
 
-def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> list[LoopResult]:
+def _run_together(
+    starts: list[tuple[Any, Any]], sequences: Any, live: Any, training: bool
+) -> list[LoopResult]:
     """Run layers with equal cells over the same sequences, each from its own initial state."""
-    runs = [_run_of(layer, initial_state, sequences) for layer, initial_state in starts]
+    runs = [_run_of(layer, initial_state, sequences, training) for layer, initial_state in starts]
     layer = starts[0][0]
     lookup = paths.lookup_behind(sequences)
     together = engine.rnns(
-        engine_cell(layer.cell),
+        engine_cell(layer),
         _exact(sequences, sequences) if lookup is None else lookup,
         runs,
         mask=live,
+        reset=variants.reset_of_call(),
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
         return_sequences=layer.return_sequences,
     )
@@ -98,14 +134,21 @@ def _run_together(starts: list[tuple[Any, Any]], sequences: Any, live: Any) -> l
     ]
 
 
-def _run_of(layer: Any, initial_state: Any, sequences: Any) -> engine.Run:
+def _run_of(layer: Any, initial_state: Any, sequences: Any, training: bool) -> engine.Run:
     cell = layer.cell
+    drawn: dict[str, Any] = {}
+    if training:
+        zones_out = any(layer.zoneout_rates)
+        drawn = variants.in_training(cell, sequences, initial_state, zones_out)
+    noise = drawn.pop("noise", None)
+    optional = {"bias": cell.bias, "peephole": getattr(layer, "peephole_kernel", None), **drawn}
     return engine.Run(
         _exact(cell.kernel, sequences),
         _exact(cell.recurrent_kernel, sequences),
-        None if cell.bias is None else _exact(cell.bias, sequences),
         initial_state=tuple(_exact(s, sequences) for s in keras.tree.flatten(initial_state)),
         go_backwards=layer.go_backwards,
+        noise=noise,
+        **{n: _exact(value, sequences) for n, value in optional.items() if value is not None},
     )
 
 
@@ -117,9 +160,9 @@ def _exact(value: Any, sequences: Any) -> Any:
 
 def _watched(watch: Watch, layer: Any, sequences: Any, initial_state: Any, live: Any) -> LoopResult:
     check_watchable(layer)
-    run = _run_of(layer, initial_state, sequences)
-    cell = engine_cell(layer.cell)
-    trace = watch.of_layer(layer, cell, _exact(sequences, sequences), run, live)
+    run = _run_of(layer, initial_state, sequences, training=False)
+    cell, reset = engine_cell(layer), variants.reset_of_call()
+    trace = watch.of_layer(layer, cell, _exact(sequences, sequences), run, live, reset)
     outputs = trace.states[0]
     if live is not None and layer.zero_output_for_mask and layer.return_sequences:
         outputs = keras.ops.where(live[..., None], outputs, 0)
@@ -145,14 +188,16 @@ class Pair:
         self._initial_state = initial_state
         self._waiting: LoopResult | None = None
 
-    def result(self, layer: Any, sequences: Any, initial_state: Any, live: Any) -> LoopResult:
+    def result(
+        self, layer: Any, sequences: Any, initial_state: Any, live: Any, training: bool
+    ) -> LoopResult:
         """Return what `FusedLoop.inner_loop` returns for ``layer``."""
         if layer is self._second:
             if self._waiting is None:
                 raise RuntimeError("the second layer of a pair was called before the first")
             return self._waiting
         starts = [(layer, initial_state), (self._second, self._start(sequences))]
-        first, self._waiting = _run_together(starts, sequences, live)
+        first, self._waiting = _run_together(starts, sequences, live, training)
         return first
 
     def _start(self, sequences: Any) -> Any:
@@ -163,39 +208,15 @@ class Pair:
         return self._second.get_initial_state(batch_size=keras.ops.shape(sequences)[0])
 
 
-def _check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any) -> None:
-    """Raise `ShapeError` for states or a mask that do not fit, before anything broadcasts them."""
-    batch, steps, features = sequences.shape
-    if features != layer.cell.kernel.shape[0]:
-        raise ShapeError(
-            f"layer `{layer.name}` was built for {layer.cell.kernel.shape[0]} features, "
-            f"received {features}: shape {tuple(sequences.shape)}"
-        )
-    states = keras.tree.flatten(initial_state)
-    if len(states) != len(layer.state_size):
-        raise ShapeError(
-            f"layer `{layer.name}` needs {len(layer.state_size)} initial state(s), "
-            f"received {len(states)}"
-        )
-    wanted = {f"initial_state[{i}]": (s, (batch, layer.cell.units)) for i, s in enumerate(states)}
-    if live is not None:
-        wanted["mask"] = (live, (batch, steps))
-    for name, (given, shape) in wanted.items():
-        if tuple(given.shape) != shape:
-            raise ShapeError(
-                f"`{name}` of layer `{layer.name}` must have shape {shape}, "
-                f"received {tuple(given.shape)}"
-            )
-
-
-def engine_cell(cell: Any) -> engine.Cell:
-    """Return a Keras cell as the engine knows it.
+def engine_cell(layer: Any) -> engine.Cell:
+    """Return the cell of one of our layers as the engine knows it.
 
     Examples
     --------
-    >>> engine_cell(keras.layers.GRUCell(3, reset_after=False)).reset_after
+    >>> engine_cell(GRU(3, reset_after=False)).reset_after
     False
     """
+    cell = layer.cell
     return engine.Cell(
         paths.kind_of(cell),
         activation=paths.activation_name(cell.activation) or "",
@@ -204,16 +225,8 @@ def engine_cell(cell: Any) -> engine.Cell:
         )
         or "",
         reset_after=getattr(cell, "reset_after", True),
+        **dict(zip(("zoneout_h", "zoneout_c"), layer.zoneout_rates, strict=False)),
     )
-
-
-def _live_steps(mask: Any) -> Any:
-    """Return ``bool[B, T]`` from any mask that Keras takes, or None."""
-    masks = [m for m in keras.tree.flatten(mask) if m is not None]
-    if not masks:
-        return None
-    live = keras.ops.cast(keras.ops.convert_to_tensor(masks[0]), "bool")
-    return keras.ops.any(live, axis=-1) if len(live.shape) == 3 else live
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
@@ -222,6 +235,12 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
 
     All arguments are those of the Keras layer, and so are the weights. `sunhwan.explain` tells
     whether a kernel runs, and if not, which argument decided it.
+
+    Parameters
+    ----------
+    zoneout
+        Probability that a unit keeps its state in a step (Krueger et al. 2017): in training at
+        random, in inference by the expectation. Our own argument, as ``reset`` is in `call`.
 
     Examples
     --------
@@ -235,18 +254,70 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
 class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU. Arguments and weights are those of the Keras layer.
 
+    Beside those it has the arguments below, and ``reset`` in `call`.
+
+    Parameters
+    ----------
+    zoneout
+        Probability that a unit keeps its state in a step (Krueger et al. 2017), or a pair of
+        probabilities for h and c: in training at random, in inference by the expectation.
+    use_peephole
+        Let the gates i and f see the cell before the step, and o the one after it (Gers &
+        Schmidhuber 2000), through weights ``peephole_kernel`` of shape ``(3, units)``.
+    peephole_initializer
+        How these begin.
+
     Examples
     --------
     >>> import numpy as np
     >>> y, h, c = LSTM(4, return_sequences=True, return_state=True)(np.ones((2, 5, 3)))
     >>> y.shape, h.shape, c.shape
     ((2, 5, 4), (2, 4), (2, 4))
+    >>> layer = LSTM(4, zoneout=(0.05, 0.5), use_peephole=True)
+    >>> layer(np.ones((1, 5, 3)), reset=np.array([[False, False, True, False, False]])).shape
+    (1, 4)
+    >>> layer.peephole_kernel.shape
+    (3, 4)
     """
+
+    def __init__(
+        self,
+        *args: Any,
+        use_peephole: bool = False,
+        peephole_initializer: Any = "glorot_uniform",
+        **options: Any,
+    ) -> None:
+        super().__init__(*args, **options)
+        self.use_peephole = use_peephole
+        self.peephole_initializer = keras.initializers.get(peephole_initializer)
+        self.peephole_kernel = None
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        """Make the weights, those of the peepholes last."""
+        super().build(sequences_shape, initial_state_shape)
+        if self.use_peephole:
+            self.peephole_kernel = self.add_weight(
+                shape=(3, self.units), name="peephole_kernel", initializer=self.peephole_initializer
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments; of our own those that are set, so that Keras's layer takes it."""
+        if not self.use_peephole:
+            return super().get_config()
+        initializer = keras.initializers.serialize(self.peephole_initializer)
+        own = {"use_peephole": True, "peephole_initializer": initializer}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
 class GRU(FusedLoop, keras.layers.GRU):  # type: ignore[misc]
     """`keras.layers.GRU`, faster on a CPU. Arguments and weights are those of the Keras layer.
+
+    Parameters
+    ----------
+    zoneout
+        Probability that a unit keeps its state in a step (Krueger et al. 2017): in training at
+        random, in inference by the expectation. Our own argument, as ``reset`` is in `call`.
 
     Examples
     --------

@@ -43,7 +43,9 @@ class Watch:
     change_state: Change
     traces: dict[int, tuple[engine.Trace, Any]]
 
-    def of_layer(self, layer: Any, cell: engine.Cell, x: Any, run: engine.Run, live: Any) -> Any:
+    def of_layer(
+        self, layer: Any, cell: engine.Cell, x: Any, run: engine.Run, live: Any, reset: Any
+    ) -> Any:
         """Run a layer in plain JAX, and keep its trace.
 
         Raises
@@ -60,7 +62,12 @@ class Watch:
             begin = tuple(self.change_state(layer, state) for state in run.initial_state)
             run = replace(run, initial_state=begin)
         trace = engine.trace(
-            cell, self.change_input(layer, x), run, mask=live, nudges=self.nudges.get(id(layer))
+            cell,
+            self.change_input(layer, x),
+            run,
+            mask=live,
+            reset=reset,
+            nudges=self.nudges.get(id(layer)),
         )
         self.traces[id(layer)] = (trace, live)
         return trace
@@ -114,6 +121,6 @@ def check_watchable(layer: Any) -> None:
             f"layers are watched on the JAX backend, Keras's is {keras.backend.backend()}",
             hint="set KERAS_BACKEND=jax before Keras is imported",
         )
-    reason = paths.option_without_kernel(layer, training=False)
+    reason = paths.option_without_kernel(layer)
     if reason:
         raise UsageError(f"layer `{layer.name}` cannot be watched: {reason}")

@@ -1,0 +1,44 @@
+"""What a recurrent layer is called with, checked before anything broadcasts it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from sunhwan.errors import ShapeError
+
+
+def check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any, reset: Any) -> None:
+    """Raise `ShapeError` for states, a mask or resets that do not fit."""
+    batch, steps, features = sequences.shape
+    if features != layer.cell.kernel.shape[0]:
+        raise ShapeError(
+            f"layer `{layer.name}` was built for {layer.cell.kernel.shape[0]} features, "
+            f"received {features}: shape {tuple(sequences.shape)}"
+        )
+    states = keras.tree.flatten(initial_state)
+    if len(states) != len(layer.state_size):
+        raise ShapeError(
+            f"layer `{layer.name}` needs {len(layer.state_size)} initial state(s), "
+            f"received {len(states)}"
+        )
+    wanted = {f"initial_state[{i}]": (s, (batch, layer.cell.units)) for i, s in enumerate(states)}
+    for name, marks in (("mask", live), ("reset", reset)):
+        if marks is not None:
+            wanted[name] = (marks, (batch, steps))
+    for name, (given, shape) in wanted.items():
+        if tuple(given.shape) != shape:
+            raise ShapeError(
+                f"`{name}` of layer `{layer.name}` must have shape {shape}, "
+                f"received {tuple(given.shape)}"
+            )
+
+
+def live_steps(mask: Any) -> Any:
+    """Return ``bool[B, T]`` from any mask that Keras takes, or None."""
+    masks = [m for m in keras.tree.flatten(mask) if m is not None]
+    if not masks:
+        return None
+    live = keras.ops.cast(keras.ops.convert_to_tensor(masks[0]), "bool")
+    return keras.ops.any(live, axis=-1) if len(live.shape) == 3 else live

@@ -1,0 +1,106 @@
+"""What our layers can do beside Keras's: zoneout, peepholes, resets; and dropout in the engine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import keras
+
+from sunhwan.errors import UsageError
+from sunhwan.layers.paths import Path
+
+#: the ``reset`` of the layer that is being called: Keras's `RNN.call` knows no such argument
+_RESET: ContextVar[Any] = ContextVar("_RESET", default=None)
+
+
+def zoneout_rates(zoneout: Any, states: int, where: str) -> tuple[float, ...]:
+    """Return the probability of zoneout for each of ``states`` states.
+
+    Raises
+    ------
+    UsageError
+        If ``zoneout`` is not a probability below 1, or for two states a pair of them.
+
+    Examples
+    --------
+    >>> zoneout_rates(0.1, 2, "layer `memory`"), zoneout_rates((0.05, 0.5), 2, "layer `memory`")
+    ((0.1, 0.1), (0.05, 0.5))
+    """
+    rates = tuple(zoneout) if isinstance(zoneout, (tuple, list)) else (zoneout,) * states
+    fits = len(rates) == states and (states == 2 or not isinstance(zoneout, (tuple, list)))
+    if not fits or not all(isinstance(r, (int, float)) and 0 <= r < 1 for r in rates):
+        pair = ", or a pair (h, c) of such" if states == 2 else ""
+        raise UsageError(
+            f"`zoneout` of {where} must be a probability, at least 0 and below 1{pair}, "
+            f"received {zoneout!r}"
+        )
+    return tuple(map(float, rates))
+
+
+@contextlib.contextmanager
+def resetting(reset: Any) -> Iterator[None]:
+    """Within, `reset_of_call` gives ``reset`` as ``bool[B, T]``, or None."""
+    if reset is not None:
+        reset = keras.ops.cast(keras.ops.convert_to_tensor(reset), "bool")
+    before = _RESET.set(reset)
+    try:
+        yield
+    finally:
+        _RESET.reset(before)
+
+
+def reset_of_call() -> Any:
+    """Return the ``reset`` of the layer that is being called."""
+    return _RESET.get()
+
+
+def require_engine(layer: Any, path: Path) -> None:
+    """Raise `UsageError` if a layer asks for what Keras's own loop, which runs it, cannot do."""
+    asked = {
+        "zoneout": any(layer.zoneout_rates),
+        "use_peephole": getattr(layer, "use_peephole", False),
+        "reset": reset_of_call() is not None,
+    }
+    names = [f"`{name}`" for name, is_asked in asked.items() if is_asked]
+    if names:
+        raise UsageError(
+            f"layer `{layer.name}` cannot have {' and '.join(names)} in {path.kernel}, "
+            f"where it runs because {path.reason}",
+            hint=f"leave out {' and '.join(names)}, or change what keeps the layer there",
+        )
+
+
+def drops_outside(cell: Any) -> bool:
+    """Tell whether dropout multiplies a cell's input before the gates: one mask for all of them."""
+    return bool(cell.dropout) and getattr(cell, "implementation", 2) != 1
+
+
+def in_training(cell: Any, sequences: Any, initial_state: Any, zones_out: bool) -> dict[str, Any]:
+    """Return what `sunhwan.engine.Run` takes for dropout and zoneout in a step of training.
+
+    All is drawn from the cell's own generator: first the masks, in Keras's order, so that they are
+    those of its own layer with the same seed, then the keys of zoneout.
+    """
+    first_state = keras.tree.flatten(initial_state)[0]
+    of_input = cell.get_dropout_mask(sequences[:, 0, :])
+    of_state = cell.get_recurrent_dropout_mask(first_state)
+    found: dict[str, Any] = {}
+    if not drops_outside(cell):
+        found["input_scale"] = _by_gate(of_input, cell.dropout)
+    found["state_scale"] = _by_gate(of_state, cell.recurrent_dropout)
+    if zones_out:
+        rows = keras.ops.shape(sequences)[0]
+        keys = keras.random.randint((rows, 2), 0, 2**31 - 1, seed=cell.seed_generator)
+        found["noise"] = keras.ops.cast(keys, "uint32")
+    return found
+
+
+def _by_gate(masks: Any, rate: float) -> Any:
+    """Return Keras's masks as ``[B, G, ...]``, or None where its cell would not use them."""
+    if isinstance(masks, list):
+        # Keras's LSTM and GRU take a rate of 1 for none
+        return keras.ops.stack(masks, axis=1) if rate < 1 else None
+    return None if masks is None else masks[:, None]

@@ -1,0 +1,346 @@
+"""The layers with dropout in the engine, zoneout, peepholes and resets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+import pytest
+
+import layer_pairs
+import sunhwan
+from layer_pairs import NAMES, array, assert_same, pair, wrapped
+from sunhwan import layers
+from sunhwan.engine import Cell, native, reference
+from sunhwan.errors import ShapeError, UsageError
+from sunhwan.layers.watching import watching
+
+MASK = np.array([[1, 1, 0, 1, 0, 0], [0, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 0]], dtype=bool)
+RESET = np.array([[0, 0, 1, 0, 0, 0], [0, 1, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]], dtype=bool)
+#: compiling costs far more than running such small layers, so XLA is told not to optimize
+QUICK = {"xla_backend_optimization_level": 0}
+DROPS: dict[str, tuple[str, dict[str, Any]]] = {
+    "rnn": ("SimpleRNN", {"dropout": 0.4, "recurrent_dropout": 0.3}),
+    "rnn-state": ("SimpleRNN", {"recurrent_dropout": 0.3, "go_backwards": True}),
+    "rnn-all": ("SimpleRNN", {"dropout": 1.0, "recurrent_dropout": 1.0}),
+    "lstm": ("LSTM", {"dropout": 0.4, "recurrent_dropout": 0.3}),
+    "lstm-input": ("LSTM", {"dropout": 0.4}),
+    "lstm-by-gate": ("LSTM", {"dropout": 0.4, "implementation": 1, "use_cudnn": False}),
+    "lstm-all": ("LSTM", {"dropout": 1.0, "recurrent_dropout": 1.0}),
+    "gru": ("GRU", {"dropout": 0.4, "recurrent_dropout": 0.3}),
+    "gru-before": ("GRU", {"dropout": 0.4, "recurrent_dropout": 0.5, "reset_after": False}),
+    "gru-state": ("GRU", {"recurrent_dropout": 0.3, "use_bias": False, "go_backwards": True}),
+    "gru-by-gate": ("GRU", {"dropout": 0.4, "implementation": 1, "use_cudnn": False}),
+}
+
+
+# ---------------------------------------------------------------- dropout
+
+
+def _learning(layer: Any, x: Any, mask: Any = None) -> list[Any]:
+    """Outputs and gradients of a step of training, outputs of the next, and of inference."""
+    weights, fixed = ([v.value for v in part] for part in
+                      (layer.trainable_variables, layer.non_trainable_variables))  # fmt: skip
+    upstream = array(*layer.compute_output_shape(x.shape), seed=7)
+
+    def loss(weights: Any, x: Any) -> Any:
+        outputs, later = layer.stateless_call(weights, fixed, x, training=True, mask=mask)
+        return (outputs * upstream).sum(), (outputs, later)
+
+    def program(weights: Any, x: Any) -> Any:
+        (_, (outputs, later)), gradients = jax.value_and_grad(loss, (0, 1), has_aux=True)(
+            weights, x
+        )
+        after = layer.stateless_call(weights, later, x, training=True, mask=mask)[0]
+        return outputs, after, layer.stateless_call(weights, fixed, x, mask=mask)[0], gradients
+
+    return layer_pairs.flat(jax.jit(program, compiler_options=QUICK)(weights, x))
+
+
+@pytest.mark.parametrize("drop", DROPS)
+def test_dropout_with_a_seed_gives_the_numbers_of_stock(drop: str) -> None:
+    name, options = DROPS[drop]
+    x = array(3, 6, 4)
+    ours, stock = pair(name, 5, shape=x.shape, seed=11, return_sequences=True, **options)
+    assert sunhwan.explain(ours)[0].is_fused == native.available()
+    left, right = _learning(ours, x, MASK), _learning(stock, x, MASK)
+    assert_same(left[:3], right[:3])
+    assert_same(left[3:], right[3:], rtol=1e-4, atol=1e-5)
+    if "all" not in drop:
+        assert np.abs(left[0] - left[1]).max() > 1e-3  # another mask at each call
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"recurrent_dropout": 0.3},
+        {"recurrent_dropout": 0.3, "dropout": 0.4},
+        {"dropout": 0.4},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_dropout_of_both_directions_gives_the_numbers_of_stock(options: dict) -> None:
+    x = array(3, 6, 4)
+    inner = {"units": 5, "return_sequences": True, "seed": 5, **options}
+    ours, stock = wrapped("GRU", x.shape, inner)
+    left, right = _learning(ours, x, MASK), _learning(stock, x, MASK)
+    assert_same(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_fit_with_recurrent_dropout_behind_an_embedding_equals_stock() -> None:
+    ids = np.random.default_rng(2).integers(0, 9, (8, 5))
+    y = array(8, 1)
+    found = []
+    for module in (layers, keras.layers):
+        model = keras.Sequential(
+            [
+                module.Embedding(9, 4, mask_zero=True),
+                module.GRU(6, recurrent_dropout=0.4, dropout=0.1, seed=4),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.build((None, 5))
+        layer_pairs.randomize(model)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(ids, y, epochs=3, batch_size=4, shuffle=False, verbose=0)
+        found.append(model.get_weights())
+    assert_same(*found, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------- zoneout and peepholes
+
+
+def _reference(layer: Any, x: Any, rates: tuple[float, ...], **call: Any) -> Any:
+    kind = {"SimpleRNN": "simple_rnn"}.get(type(layer).__name__, type(layer).__name__.lower())
+    cell = Cell(kind, **dict(zip(("zoneout_h", "zoneout_c"), rates, strict=False)))
+    peephole = getattr(layer, "peephole_kernel", None)
+    given = (layer.cell.kernel, layer.cell.recurrent_kernel, layer.cell.bias)
+    if peephole is not None:
+        call["peephole"] = np.asarray(peephole)
+    return reference.forward(cell, x, *map(np.asarray, given), **call)
+
+
+def _layer(name: str, shape: tuple[int, ...], **options: Any) -> Any:
+    layer = getattr(layers, name)(5, return_sequences=True, **options)
+    layer.build(shape)
+    layer_pairs.randomize(layer)
+    return layer
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_zoneout_in_inference_is_the_expectation_and_in_training_a_choice(name: str) -> None:
+    x = array(3, 6, 4)
+    layer = _layer(name, x.shape, zoneout=0.25, seed=1)
+    rates = (0.25, 0.25)[: len(layer.state_size)]
+    want = _reference(layer, x, rates, mask=MASK, reset=RESET)
+    np.testing.assert_allclose(layer(x, mask=MASK, reset=RESET), want.outputs, rtol=0, atol=1e-6)
+    first, second = (np.asarray(layer(x, training=True)) for _ in range(2))
+    kept = [(one[:, 1:] == one[:, :-1]).mean() for one in (first, second)]
+    assert 0.1 < min(kept) <= max(kept) < 0.45  # 75 choices with probability 0.25
+    assert (first != second).any()
+    twin = _layer(name, x.shape, zoneout=0.25, seed=1)
+    np.testing.assert_array_equal(twin(x, training=True), first)
+    gradients = layer_pairs.gradients(layer, x, training=True)
+    assert all(np.isfinite(g).all() and g.any() for g in gradients)
+
+
+def test_an_lstm_has_zoneout_of_h_and_of_c() -> None:
+    x = array(3, 6, 4)
+    layer = _layer("LSTM", x.shape, zoneout=(0.125, 0.5), use_peephole=True)
+    want = _reference(layer, x, (0.125, 0.5), mask=MASK)
+    np.testing.assert_allclose(layer(x, mask=MASK), want.outputs, rtol=0, atol=1e-6)
+    only_c = _layer("LSTM", x.shape, zoneout=(0, 0.5), seed=3)
+    outputs = np.asarray(only_c(x, training=True))
+    assert (outputs[:, 1:] != outputs[:, :-1]).all()  # h follows the cell before zoneout
+
+
+def test_peepholes_learn_and_are_the_last_weight_or_where_keras_puts_them() -> None:
+    x, y = array(8, 6, 4), array(8, 1)
+    layer = layers.LSTM(5, use_peephole=True)
+    model = keras.Sequential([keras.Input((6, 4)), layer, keras.layers.Dense(1)])
+    before = np.asarray(layer.peephole_kernel)
+    assert [w.name for w in layer.weights].count("peephole_kernel") == 1
+    assert layer.count_params() == 4 * 5 * (4 + 5 + 1) + 3 * 5
+    model.compile("sgd", "mse")
+    model.fit(x, y, epochs=1, verbose=0)
+    assert (np.asarray(layer.peephole_kernel) != before).all()
+    bare = layers.LSTM(5)
+    bare.build(x.shape)
+    assert bare.peephole_kernel is None
+    assert "use_peephole" not in bare.get_config()
+
+
+@pytest.mark.parametrize("wrong", [1, -0.1, "much", (0.1, 0.2, 0.3), (0.1, 1.0), None])
+def test_a_zoneout_that_is_no_probability_is_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match=r"`zoneout` of layer `m` must .* or a pair \(h, c\)"):
+        layers.LSTM(3, zoneout=wrong, name="m")
+    with pytest.raises(UsageError, match="`zoneout` of layer `m` must be a probability"):
+        layers.GRU(3, zoneout=(0.1,) if wrong == 1 else wrong, name="m")
+
+
+# ---------------------------------------------------------------- resets
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("go_backwards", [False, True])
+def test_a_reset_begins_anew_whatever_the_state_was(name: str, go_backwards: bool) -> None:
+    x = array(3, 6, 4)
+    layer = _layer(name, x.shape, go_backwards=go_backwards)
+    state = [array(3, 5, seed=n) for n in range(len(layer.state_size))]
+    call = {"mask": MASK, "go_backwards": go_backwards, "initial_state": state, "reset": RESET}
+    want = _reference(layer, x, (), **call)
+    got = layer(x, mask=MASK, initial_state=state, reset=RESET)
+    np.testing.assert_allclose(got, want.outputs, rtol=0, atol=1e-6)
+    assert np.abs(got - layer(x, mask=MASK, initial_state=state)).max() > 0.01
+    np.testing.assert_array_equal(layer(x, reset=RESET.astype("int32")), layer(x, reset=RESET))
+
+
+def test_resets_in_a_functional_model_with_the_mask_of_an_embedding() -> None:
+    ids = keras.Input((6,), dtype="int32")
+    reset = keras.Input((6,), dtype="bool")
+    rows = layers.Embedding(7, 4, mask_zero=True)(ids)
+    first = layers.LSTM(5, return_sequences=True, name="first")(rows, reset=reset)
+    model = keras.Model([ids, reset], layers.GRU(3, name="second")(first))
+    layer_pairs.randomize(model)
+    numbers = np.random.default_rng(4).integers(0, 3, (3, 6))
+    numbers[:, 3] = 0
+    got = model([numbers, RESET])
+    table, one, two = (model.get_layer(index=n) for n in (1, 3, 4))
+    assert [one.name, two.name] == ["first", "second"]
+    mask = numbers != 0
+    x = np.asarray(table.embeddings)[numbers]
+    inner = _reference(one, x, (), mask=mask, reset=RESET).outputs
+    want = _reference(two, inner, (), mask=mask).states[0]
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+    model.compile("sgd", "mse")
+    model.fit([numbers, RESET], array(3, 3), epochs=1, verbose=0)
+    np.testing.assert_allclose(
+        model.predict([numbers, RESET], verbose=0), model([numbers, RESET]), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stateful_layer_forgets_at_a_reset(name: str) -> None:
+    x = array(3, 6, 4)
+    layer = _layer(name, x.shape, stateful=True, zoneout=0.2)
+    layer(array(3, 6, 4, seed=1))
+    carried = np.asarray(layer(x))
+    begins = np.zeros((3, 6), bool)
+    begins[0, 0] = True
+    fresh = np.asarray(layer(x, reset=begins))
+    layer.reset_state()
+    anew = np.asarray(layer(x))
+    np.testing.assert_allclose(fresh[0], anew[0], rtol=0, atol=1e-6)
+    assert np.abs(fresh[1:] - anew[1:]).max() > 1e-4
+    assert np.abs(carried[0] - anew[0]).max() > 1e-4
+
+
+def test_resets_that_do_not_fit_are_named() -> None:
+    layer = _layer("GRU", (2, 4, 3))
+    for shape in ((2, 3), (4,), (2, 4, 1)):
+        with pytest.raises(ShapeError, match=r"`reset` of layer `gru.*` must have shape \(2, 4\)"):
+            layer(array(2, 4, 3), reset=np.zeros(shape, bool))
+
+
+# ---------------------------------------------------------------- where they cannot be
+
+
+@pytest.mark.parametrize(
+    ("options", "call", "said"),
+    [
+        ({"zoneout": 0.1}, {}, "`zoneout`"),
+        ({"use_peephole": True}, {}, "`use_peephole`"),
+        ({}, {"reset": np.zeros((2, 4), bool)}, "`reset`"),
+        ({"zoneout": 0.1, "use_peephole": True}, {}, "`zoneout` and `use_peephole`"),
+    ],
+)
+def test_keras_own_loop_refuses_what_it_cannot_do(options: dict, call: dict, said: str) -> None:
+    layer = layers.LSTM(3, activation="gelu", name="memory", **options)
+    wanted = f"layer `memory` cannot have {said} in Keras's own loop.* activation=gelu has no"
+    with pytest.raises(UsageError, match=wanted):
+        layer(array(2, 4, 3), **call)
+
+
+def test_bidirectional_has_zoneout_and_peepholes_but_no_resets() -> None:
+    x = array(3, 6, 4)
+    inner = layers.LSTM(5, zoneout=(0.1, 0.2), use_peephole=True, return_sequences=True)
+    both = layers.Bidirectional(inner)
+    both.build(x.shape)
+    layer_pairs.randomize(both)
+    call = {"mask": MASK, "zero_output_for_mask": True}  # as Keras has it for both directions
+    ahead = _reference(both.forward_layer, x, (0.1, 0.2), **call)
+    back = _reference(both.backward_layer, x, (0.1, 0.2), go_backwards=True, **call)
+    want = np.concatenate([ahead.outputs, back.outputs[:, ::-1]], axis=-1)
+    np.testing.assert_allclose(both(x, mask=MASK), want, rtol=0, atol=1e-6)
+    assert (np.asarray(both(x, training=True)) != np.asarray(both(x, training=True))).any()
+    with pytest.raises(UsageError, match="is Bidirectional, which takes no `reset`"):
+        both(x, reset=RESET)
+    gelu = layers.Bidirectional(layers.LSTM(5, activation="gelu", zoneout=0.1))
+    with pytest.raises(UsageError, match="cannot have `zoneout` in Keras's own loop"):
+        gelu(x)
+
+
+# ---------------------------------------------------------------- saving, watching
+
+
+def test_everything_is_saved_and_loaded(tmp_path: Path) -> None:
+    x, reset = keras.Input((6, 4)), keras.Input((6,), dtype="bool")
+    y = layers.LSTM(
+        5, zoneout=(0.1, 0.4), use_peephole=True, peephole_initializer="ones", return_sequences=True
+    )(x, reset=reset)
+    y = layers.Bidirectional(layers.GRU(3, zoneout=0.2, recurrent_dropout=0.1))(y)
+    model = keras.Model([x, reset], y)
+    layer_pairs.randomize(model)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    lstm = next(one for one in loaded.layers if isinstance(one, layers.LSTM))
+    config = lstm.get_config()
+    assert (config["zoneout"], config["use_peephole"]) == ([0.1, 0.4], True)
+    assert isinstance(lstm.peephole_initializer, keras.initializers.Ones)
+    given = [array(3, 6, 4), RESET]
+    np.testing.assert_array_equal(loaded(given), model(given))
+    layer_pairs.randomize(loaded, seed=9)
+    assert (np.asarray(loaded(given)) != np.asarray(model(given))).any()
+    loaded.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(loaded(given), model(given))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_set_is_not_in_the_config_which_keras_layer_then_takes(name: str) -> None:
+    config = getattr(layers, name)(5, recurrent_dropout=0.1).get_config()
+    assert getattr(keras.layers, name).from_config(config).recurrent_dropout == 0.1
+    assert getattr(layers, name)(5, zoneout=0.5).get_config()["zoneout"] in (0.5, [0.5, 0.5])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_watched_layers_have_their_variants(name: str) -> None:
+    x = array(3, 6, 4)
+    options = {"use_peephole": True} if name == "LSTM" else {}
+    layer = _layer(name, x.shape, zoneout=0.3, recurrent_dropout=0.2, **options)
+    plain = layer(x, mask=MASK, reset=RESET)
+    with watching() as watch:
+        watched = layer(x, mask=MASK, reset=RESET)
+    np.testing.assert_allclose(watched, plain, rtol=0, atol=1e-6)
+    trace, _ = watch.traces[id(layer)]
+    np.testing.assert_allclose(trace.states[0], plain, rtol=0, atol=1e-6)
+
+
+def test_a_step_of_training_under_jit_draws_other_keys_each_time() -> None:
+    x = array(3, 6, 4)
+    layer = _layer("GRU", x.shape, zoneout=0.4, seed=2)
+    weights = [v.value for v in layer.trainable_variables]
+
+    @jax.jit
+    def step(fixed: Any) -> Any:
+        out, fixed = layer.stateless_call(weights, fixed, x, training=True)
+        return out, fixed
+
+    fixed = [v.value for v in layer.non_trainable_variables]
+    first, fixed = step(fixed)
+    second, _ = step(fixed)
+    assert (np.asarray(first) != np.asarray(second)).any()
+    np.testing.assert_allclose(layer(x, training=True), first, rtol=0, atol=1e-6)
