@@ -247,6 +247,10 @@ def is_variant(case: Case) -> bool:
     return any(asked) or any(case.cell.zoneout)
 
 
+#: what Keras's own layers can do too
+STOCK: tuple[Case, ...] = tuple(case for case in CASES if not is_variant(case))
+
+
 def _mask(case: Case, rng: np.random.Generator) -> NDArray[np.bool_] | None:
     """Return bool[B, T], True where a step counts, or None."""
     B, T = case.B, case.T

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 import cases
-from sunhwan.engine import rnn
+from sunhwan import engine
 
 _QUICK = {"xla_backend_optimization_level": 0}
+_WEIGHTS = ("x", "kernel", "recurrent_kernel", "bias", "initial_state", "peephole")
+#: runs a case: of case, input, run, mask and resets, the outputs and the last states
+Way = Callable[[cases.Case, Any, engine.Run, Any, Any], Any]
 
 
-def results(batch: Sequence[tuple[cases.Case, cases.Arrays]]) -> list[cases.Results]:
+def by_engine(case: cases.Case, x: Any, run: engine.Run, mask: Any, reset: Any) -> Any:
+    """The case as the engine runs it: by kernel where there is one."""
+    [result] = engine.rnns(
+        case.cell,
+        x,
+        [run],
+        mask=mask,
+        reset=reset,
+        zero_output_for_mask=case.zero_output_for_mask,
+        return_sequences=case.return_sequences,
+    )
+    return result
+
+
+def results(
+    batch: Sequence[tuple[cases.Case, cases.Arrays]], way: Way = by_engine
+) -> list[cases.Results]:
     """Return outputs, states and gradients of each case by the names of `cases.expected`."""
 
     def forward(case: cases.Case, given: cases.Arrays, weights: Any) -> Any:
-        outputs, states = rnn(
-            case.cell,
-            **weights,
-            mask=given.mask,
-            go_backwards=case.go_backwards,
-            zero_output_for_mask=case.zero_output_for_mask,
-            return_sequences=case.return_sequences,
-        )
+        rest = cases.variants(given) | weights
+        x, reset = rest.pop("x"), rest.pop("reset", None)
+        run = engine.Run(**rest, go_backwards=case.go_backwards)
+        outputs, states = way(case, x, run, given.mask, reset)
         out = {"outputs": outputs if case.return_sequences else states[0]}
         return out | ({"states": states} if case.return_state else {})
 
@@ -36,9 +51,9 @@ def results(batch: Sequence[tuple[cases.Case, cases.Arrays]]) -> list[cases.Resu
             found.append((out, pull(back)[0]))
         return found
 
-    names = ("x", "kernel", "recurrent_kernel", "bias", "initial_state")
     operands = [
-        {name: getattr(g, name) for name in names if getattr(g, name) is not None} for _, g in batch
+        {name: getattr(g, name) for name in _WEIGHTS if getattr(g, name) is not None}
+        for _, g in batch
     ]
     upstream = [
         {"outputs": g.d_outputs} | ({} if g.d_states is None else {"states": g.d_states})

@@ -109,6 +109,31 @@ def _copy_output(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
     return replace(case, zero_output_for_mask=False), given
 
 
+def _forget(name: str) -> Mutation:
+    def mutate(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
+        return None if getattr(given, name) is None else (case, replace(given, **{name: None}))
+
+    return mutate
+
+
+def _change(name: str, change: Callable[[NDArray], NDArray]) -> Mutation:
+    def mutate(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
+        value = getattr(given, name)
+        # a SimpleRNN has one gate, whose scale has no neighbour
+        if value is None or np.array_equal(change(value), value):
+            return None
+        return case, replace(given, **{name: change(value)})
+
+    return mutate
+
+
+def _swap_rates(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
+    h, c = case.cell.zoneout_h, case.cell.zoneout_c
+    if case.cell.kind != "lstm" or h == c:
+        return None
+    return replace(case, cell=replace(case.cell, zoneout_h=c, zoneout_c=h)), given
+
+
 MUTATIONS: dict[str, Mutation] = {
     **{f"gates {a} and {b} swapped": _swap_gates(a, b) for a, b in combinations(range(4), 2)},
     "bias dropped": _drop_bias,
@@ -121,6 +146,18 @@ MUTATIONS: dict[str, Mutation] = {
     "initial state forgotten": _forget_state,
     "h and c swapped": _swap_states,
     "output copied instead of 0": _copy_output,
+    "resets forgotten": _forget("reset"),
+    "resets a step late": _change("reset", lambda a: np.roll(a, 1, axis=1)),
+    "peepholes forgotten": _forget("peephole"),
+    "peepholes of i and f swapped": _change("peephole", lambda a: a[[1, 0, 2]]),
+    "peepholes of f and o swapped": _change("peephole", lambda a: a[[0, 2, 1]]),
+    "scales of the input forgotten": _forget("input_scale"),
+    "scales of the input at the next gate": _change("input_scale", lambda a: np.roll(a, 1, axis=1)),
+    "scales of the state forgotten": _forget("state_scale"),
+    "scales of the state at the next gate": _change("state_scale", lambda a: np.roll(a, 1, axis=1)),
+    "keys forgotten": _forget("noise"),
+    "keys swapped": _change("noise", lambda a: a[:, ::-1]),
+    "rates of h and c swapped": _swap_rates,
 }
 #: where every step is masked, weights, gates and direction change nothing
 SEEN_WITHOUT_A_STEP = ("mask forgotten", "initial state forgotten", "h and c swapped")
@@ -187,6 +224,10 @@ def test_each_cell_meets_each_option(label: str) -> None:
         "return_state",
         "go_backwards",
         "zero_output_for_mask",
+        "reset",
+        "input_scale",
+        "state_scale",
+        "noise",
     ):
         assert {getattr(case, option) for case in own} == {False, True}, option
     assert any(case.go_backwards and case.mask for case in own)

@@ -19,7 +19,7 @@ import sunhwan
 from sunhwan.engine import Cell, native, reference
 
 _STOCK_LAYER = stock_keras.layer
-_PARTS = [cases.CASES[n::6] for n in range(6)]
+_PARTS = [cases.STOCK[n::6] for n in range(6)]
 needs_kernels = pytest.mark.skipif(
     not native.available(), reason=f"kernels: {native.why_missing()}"
 )
@@ -47,7 +47,7 @@ def test_layers_equal_the_reference(part: int, monkeypatch: pytest.MonkeyPatch) 
 @needs_kernels
 def test_layers_equal_stock_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, with Keras's own numbers as what is wanted: each may be off by its tolerance."""
-    batch = [(case, cases.arrays(case, seed=1)) for case in cases.CASES[3::11]]
+    batch = [(case, cases.arrays(case, seed=1)) for case in cases.STOCK[3::11]]
     wanted = stock_keras.results(batch)
     monkeypatch.setattr(stock_keras, "layer", _our_layer)
     for (case, _), got, want in zip(batch, stock_keras.results(batch), wanted, strict=True):
@@ -56,7 +56,7 @@ def test_layers_equal_stock_keras(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @needs_kernels
 def test_every_case_of_the_table_runs_in_a_kernel() -> None:
-    for case in cases.CASES:
+    for case in cases.STOCK:
         (line,) = sunhwan.explain(_our_layer(case), strict=True)
         assert line.is_fused
         assert line.kernel == f"fused {native.active_isa()}"

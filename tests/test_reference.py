@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import cases
 import stock_keras
-from cases import CASES, CELLS, Arrays, Case, Results
+from cases import CASES, CELLS, STOCK, Arrays, Case, Results
 from sunhwan.engine import reference
 from sunhwan.engine.cell import Cell
 from sunhwan.errors import ShapeError
@@ -117,9 +117,6 @@ def test_every_derivative_equals_central_differences(case: Case) -> None:
 
 
 # ---------------------------------------------------------------- (b) Keras
-
-
-STOCK = [case for case in CASES if not cases.is_variant(case)]
 
 
 @functools.cache
