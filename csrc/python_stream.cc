@@ -52,7 +52,8 @@ void lookup(Stream& self, Matrix table, bool skips_zero) {
 
 void recurrent(Stream& self, int64_t kind, int64_t activation, int64_t recurrent_activation,
                bool reset_after, bool zero_output, Matrix kernel, Matrix recurrent_kernel,
-               std::optional<Row> bias) {
+               std::optional<Row> bias, std::optional<Matrix> peephole, double zoneout_h,
+               double zoneout_c) {
   require(kind >= 0 && kind <= 2, "`kind` must be 0..2");
   require_gate(activation);
   require_gate(recurrent_activation);
@@ -72,6 +73,14 @@ void recurrent(Stream& self, int64_t kind, int64_t activation, int64_t recurrent
   p.kernel = kernel.data();
   p.recurrent = recurrent_kernel.data();
   p.bias = data(bias);
+  const bool is_lstm = p.kind == sunhwan::Kind::lstm;
+  require(!peephole || (is_lstm && rows(*peephole) == 3 && columns(*peephole) == p.H),
+          "`peephole` must be [3, H], and only an LSTM has it");
+  p.peephole = peephole ? peephole->data() : nullptr;
+  require(zoneout_h >= 0 && zoneout_h < 1 && zoneout_c >= 0 && zoneout_c < (is_lstm ? 1 : 1e-300),
+          "zoneout must be a probability below 1, of the states that there are");
+  p.zoneout_h = zoneout_h;
+  p.zoneout_c = zoneout_c;
   self.add_recurrent(p);
 }
 
@@ -121,7 +130,7 @@ void bind_stream(nb::module_& module) {
       .def("__init__", &construct)
       .def("lookup", &lookup)
       .def("recurrent", &recurrent, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-           nb::arg(), nb::arg(), nb::arg().none())
+           nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg())
       .def("dense", &dense, nb::arg(), nb::arg().none(), nb::arg())
       .def("masking",
            [](Stream& self, float value) {

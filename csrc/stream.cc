@@ -96,7 +96,8 @@ class Recurrent final : public Stage {
         y_(p_.zero_output ? size_ : 0),
         scratch_(Chunk::scratch_floats(packed_.layout)),
         rows_(p_.B) {
-    p_.kernel = p_.recurrent = p_.bias = nullptr;  // the caller's
+    p_.kernel = p_.recurrent = p_.bias = nullptr;                    // the caller's
+    if (p_.peephole != nullptr) p_.peephole = packed_.weights.bias;  // there, and packed
     p_.mask = live;
     std::iota(rows_.begin(), rows_.end(), 0);
     chunk_.batch_rows = rows_.data();

@@ -48,7 +48,8 @@ class Stream {
   void add_lookup(const float* table, int64_t V, int64_t D, bool skips_zero);
   // A row whose features are all `value` is a step that recurrent stages skip.
   void add_masking(float value);
-  // kind, gates, zero_output, H and the weights (of D = features() inputs) of the problem count.
+  // kind, gates, zero_output, H, the weights (of D = features() inputs) and zoneout, which acts by
+  // expectation, of the problem count.
   void add_recurrent(const Problem& problem);
   // gate(W x + b); kernel [features(), H], bias [H] or null; `gate` as for Kernels::apply_gate.
   void add_dense(const float* kernel, const float* bias, int64_t H, int gate);

@@ -61,7 +61,9 @@ def test_a_lookup_gives_what_the_rows_give_that_it_stands_for(cell, sizes, with_
     one, other = (step(_weights(cell, V, D, H), is_fused) for is_fused in (True, False))
     (results, (d_table, d_kernel, *rest)), (results_of_rows, (*summed, d_u, d_b)) = one, other
     for a, b in zip(
-        jax.tree.leaves((results, rest)), jax.tree.leaves((results_of_rows, [d_u, d_b])), strict=True
+        jax.tree.leaves((results, rest)),
+        jax.tree.leaves((results_of_rows, [d_u, d_b])),
+        strict=True,
     ):
         np.testing.assert_array_equal(a, b)
     for a, b in zip((d_table, d_kernel), summed, strict=True):

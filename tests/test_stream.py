@@ -116,7 +116,8 @@ def test_recurrent_layers_alone_have_the_bits_of_predict() -> None:
         keras.Input((None, 3)),
         layers.LSTM(17, return_sequences=True),
         layers.GRU(33, return_sequences=True),
-        layers.SimpleRNN(5, return_sequences=True),
+        layers.SimpleRNN(5, return_sequences=True, zoneout=0.3),
+        layers.LSTM(7, return_sequences=True, zoneout=(0.1, 0.4), use_peephole=True),
     )
     x = normal(1, 20, 3)
     want = model.predict(x, verbose=0)[0]

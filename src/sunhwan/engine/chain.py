@@ -71,9 +71,12 @@ class Chain:
         kernel: Any,
         recurrent_kernel: Any,
         bias: Any = None,
+        peephole: Any = None,
         zero_output_for_mask: bool = False,
     ) -> None:
         """Add a recurrence that starts from zeros; arguments as of `sunhwan.engine.rnn`.
+
+        Zoneout acts by its expectation, as in inference.
 
         Raises
         ------
@@ -94,6 +97,9 @@ class Chain:
             _floats("kernel", kernel, (self.features, columns)),
             _floats("recurrent_kernel", recurrent_kernel, (units, columns)),
             bias,
+            None if peephole is None else _floats("peephole", peephole, (3, units)),
+            cell.zoneout_h,
+            cell.zoneout_c,
         )
         self.features = units
         self.states += [(self.batch_size, units)] * cell.states

@@ -209,14 +209,14 @@ class Pair:
 
 
 def engine_cell(layer: Any) -> engine.Cell:
-    """Return the cell of one of our layers as the engine knows it.
+    """Return the cell of a layer, ours or Keras's own, as the engine knows it.
 
     Examples
     --------
     >>> engine_cell(GRU(3, reset_after=False)).reset_after
     False
     """
-    cell = layer.cell
+    cell, rates = layer.cell, getattr(layer, "zoneout_rates", ())
     return engine.Cell(
         paths.kind_of(cell),
         activation=paths.activation_name(cell.activation) or "",
@@ -225,7 +225,7 @@ def engine_cell(layer: Any) -> engine.Cell:
         )
         or "",
         reset_after=getattr(cell, "reset_after", True),
-        **dict(zip(("zoneout_h", "zoneout_c"), layer.zoneout_rates, strict=False)),
+        **dict(zip(("zoneout_h", "zoneout_c"), rates, strict=False)),
     )
 
 

@@ -127,18 +127,19 @@ def _masking(to: Builder, layer: Any) -> None:
 
 
 def _recurrent(to: Builder, layer: Any) -> None:
-    if reason := paths.option_without_kernel(layer, training=False):
+    if reason := paths.option_without_kernel(layer):
         raise refuse(layer, reason)
     if layer.go_backwards:
         raise refuse(layer, "go_backwards=True reads the sequence from its end")
-    cell = layer.cell
+    cell, peephole = layer.cell, getattr(layer, "peephole_kernel", None)
     # Keras zeroes the one output of a stock layer too, ours does as Keras's documentation says.
     zeroes = layer.return_sequences or not isinstance(layer, FusedLoop)
     to.chain.recurrent(
-        engine_cell(cell),
+        engine_cell(layer),
         array(cell.kernel),
         array(cell.recurrent_kernel),
         array(cell.bias) if cell.use_bias else None,
+        None if peephole is None else array(peephole),
         zero_output_for_mask=bool(layer.zero_output_for_mask and zeroes),
     )
     to.is_sequence = layer.return_sequences
