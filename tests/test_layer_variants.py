@@ -134,12 +134,13 @@ def test_an_lstm_has_zoneout_of_h_and_of_c() -> None:
     assert (outputs[:, 1:] != outputs[:, :-1]).all()  # h follows the cell before zoneout
 
 
-def test_peepholes_learn_and_are_the_last_weight_or_where_keras_puts_them() -> None:
+def test_peepholes_learn_and_are_the_first_weight() -> None:
     x, y = array(8, 6, 4), array(8, 1)
     layer = layers.LSTM(5, use_peephole=True)
     model = keras.Sequential([keras.Input((6, 4)), layer, keras.layers.Dense(1)])
     before = np.asarray(layer.peephole_kernel)
-    assert [w.name for w in layer.weights].count("peephole_kernel") == 1
+    assert next(w.name for w in layer.weights) == "peephole_kernel"
+    assert len(layer.weights) == 4
     assert layer.count_params() == 4 * 5 * (4 + 5 + 1) + 3 * 5
     model.compile("sgd", "mse")
     model.fit(x, y, epochs=1, verbose=0)

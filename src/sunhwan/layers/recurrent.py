@@ -293,7 +293,7 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
         self.peephole_kernel = None
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
-        """Make the weights, those of the peepholes last."""
+        """Make the weights; those of the peepholes stand first in `weights`, as the layer's own."""
         super().build(sequences_shape, initial_state_shape)
         if self.use_peephole:
             self.peephole_kernel = self.add_weight(
