@@ -159,6 +159,20 @@ def test_a_zoneout_that_is_no_probability_is_refused(wrong: Any) -> None:
         layers.GRU(3, zoneout=(0.1,) if wrong == 1 else wrong, name="m")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_set_draws_no_seed_so_that_later_layers_begin_as_with_stock(name: str) -> None:
+    found = []
+    for module in (layers, keras.layers):
+        keras.utils.set_random_seed(5)
+        rnn = getattr(module, name)(4, recurrent_dropout=0.5)
+        model = keras.Sequential([keras.Input((6, 2)), rnn, keras.layers.Dense(1)])
+        found.append([*model.get_weights(), rnn.cell.seed_generator.state])
+        rnn(array(2, 6, 2), training=True)
+        found[-1].append(rnn.cell.seed_generator.state)
+    for ours, stock in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, stock)
+
+
 # ---------------------------------------------------------------- resets
 
 
