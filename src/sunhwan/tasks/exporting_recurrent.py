@@ -109,6 +109,11 @@ def _check(layer: Any, is_pair: bool) -> None:
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise UsageError(f"layer `{layer.name}` has {option}=True, which cannot be exported")
+    for option in ("zoneout", "use_peephole"):
+        if value := getattr(layer, option, None):
+            raise UsageError(
+                f"layer `{layer.name}` has {option}={value}, which is not exported to ONNX"
+            )
     if layer.go_backwards and layer.return_sequences and not is_pair:
         raise UsageError(
             f"layer `{layer.name}` gives its steps from last to first (go_backwards=True, "
