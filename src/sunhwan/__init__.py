@@ -38,6 +38,7 @@ _HOMES = {
     "keras": "sunhwan.keras",
     "load": "sunhwan.tasks.estimators",
     "stream": "sunhwan.layers",
+    "trace": "sunhwan.layers",
 }
 __all__ = ["__version__", *_HOMES]
 

@@ -7,6 +7,7 @@ from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.explain import Explanation, explain
 from sunhwan.layers.recurrent import GRU, LSTM, SimpleRNN
 from sunhwan.layers.stream import stream
+from sunhwan.layers.trace import trace
 
 __all__ = [
     "GRU",
@@ -17,4 +18,5 @@ __all__ = [
     "SimpleRNN",
     "explain",
     "stream",
+    "trace",
 ]

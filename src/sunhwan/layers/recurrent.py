@@ -289,7 +289,7 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     ) -> None:
         super().__init__(*args, **options)
         self.use_peephole = use_peephole
-        # made only for peepholes: an initializer draws a seed, and all layers after would have others
+        # only for peepholes: an initializer draws a seed, and all layers after would have others
         self.peephole_initializer = (
             keras.initializers.get(peephole_initializer) if use_peephole else None
         )
