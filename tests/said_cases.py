@@ -473,6 +473,7 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
         "memory (LSTM): Keras's own loop, because activation=gelu has no kernel",
         "memory (LSTM): Keras's own loop, because quantization_mode=int8 has no kernel",
         "memory (LSTM): Keras's own loop, because Keras's backend is torch, not jax",
-        "memory (LSTM): Keras's own loop, because JAX's default device is a gpu",
+        "memory (LSTM): plain JAX, because JAX's default device is a gpu",
+        "memory (LSTM): cuDNN by Keras, because JAX's default device is a gpu",
     ),
 }

@@ -19,9 +19,11 @@ _KINDS: dict[type, str] = {
     keras.layers.GRUCell: "gru",
 }
 _FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}
-#: the two ways without a kernel: an option that only Keras knows, a machine that has none
+#: the ways without a kernel: an option that only Keras knows, a machine that has none, and on a
+#: GPU what Keras itself hands to cuDNN (batches with a mask then run in its loop)
 KERAS_LOOP = "Keras's own loop"
 PLAIN_JAX = "plain JAX"
+CUDNN = "cuDNN by Keras"
 #: tensors that are rows of a table, by their id; entries go with the tensors
 _LOOKUPS: dict[int, tuple[weakref.ref[Any], engine.Lookup]] = {}
 
@@ -42,7 +44,7 @@ class Path:
     @property
     def is_in_engine(self) -> bool:
         """True if `sunhwan.engine` runs the layer, by kernel or in plain JAX."""
-        return self.kernel != KERAS_LOOP
+        return self.kernel not in (KERAS_LOOP, CUDNN)
 
 
 def activation_name(function: Any) -> str | None:
@@ -66,7 +68,7 @@ def of_machine(dtype: str) -> Path:
     import jax
 
     if jax.default_backend() != "cpu":
-        return Path(KERAS_LOOP, f"JAX's default device is a {jax.default_backend()}")
+        return Path(PLAIN_JAX, f"JAX's default device is a {jax.default_backend()}")
     if not native.available():
         return Path(PLAIN_JAX, native.why_missing())
     if dtype not in _FLOATS:
@@ -76,8 +78,34 @@ def of_machine(dtype: str) -> Path:
 
 def of_layer(layer: Any) -> Path:
     """Return the path of a recurrent layer."""
-    reason = option_without_kernel(layer)
-    return Path(KERAS_LOOP, reason) if reason else of_machine(layer.compute_dtype)
+    if reason := option_without_kernel(layer):
+        return Path(KERAS_LOOP, reason)
+    path = of_machine(layer.compute_dtype)
+    return Path(CUDNN, path.reason) if path.kernel == PLAIN_JAX and suits_cudnn(layer) else path
+
+
+def suits_cudnn(layer: Any) -> bool:
+    """Tell whether Keras runs a layer by cuDNN here, and rightly.
+
+    Keras 3.15 does so with an LSTM alone. It turns the outputs of ``go_backwards`` round, which
+    elsewhere stand in order of processing, so with ``return_sequences`` they would come out wrong.
+    """
+    import jax
+
+    cell = layer.cell
+    return (
+        jax.default_backend() == "gpu"
+        and isinstance(layer, keras.layers.LSTM)
+        and (activation_name(cell.activation), activation_name(cell.recurrent_activation))
+        == ("tanh", "sigmoid")
+        and cell.use_bias
+        and not layer.unroll
+        and not cell.recurrent_dropout
+        and layer.use_cudnn == "auto"
+        and not (layer.go_backwards and layer.return_sequences)
+        and not any(getattr(layer, "zoneout_rates", ()))
+        and not getattr(layer, "use_peephole", False)
+    )
 
 
 def option_without_kernel(layer: Any) -> str:
