@@ -118,12 +118,15 @@ void parallel_for(Pool& pool, int64_t n, const std::function<void(int64_t)>& bod
   spin_until([&] { return shares->done.load(std::memory_order_acquire) == n; });
 }
 
-void run_team(Pool& pool, int most, const std::function<void(Team&)>& body) {
+void run_team(Pool& pool, int most, double seconds, const std::function<void(Team&)>& body) {
   const auto roll = std::make_shared<Roll>();
   roll->body = &body;
   most = std::min(most, usable_threads(pool));
   for (int i = 1; i < most; ++i) pool.schedule([roll, most] { join(*roll, most); });
-  const auto patience = std::chrono::steady_clock::now() + std::chrono::microseconds(100);
+  // a thread that sleeps takes some tenths of a millisecond to come, and is worth waiting for where
+  // there is much to do
+  const auto wait = std::chrono::duration<double>(std::min(std::max(0.02 * seconds, 1e-4), 5e-3));
+  const auto patience = std::chrono::steady_clock::now() + wait;
   while (roll->members.load(std::memory_order_acquire) < most &&
          std::chrono::steady_clock::now() < patience) {
     pause_briefly();

@@ -41,8 +41,9 @@ class Team {
 
 // Runs body(team) on as many threads as check in at once, `most` at most, and returns when all are
 // done. How many that is is left to chance (the pool may be busy), so results must not depend on
-// it.
-void run_team(Pool& pool, int most, const std::function<void(Team&)>& body);
+// it. `seconds`: about how long one thread alone would take, which decides how long to wait for
+// others.
+void run_team(Pool& pool, int most, double seconds, const std::function<void(Team&)>& body);
 
 // Sets denormals to flush to zero on this thread while in scope: they are a hundred times slower,
 // and a state that decays towards zero meets them.

@@ -168,6 +168,12 @@ def test_record_says_who_is_fastest_and_what_is_reached(written: dict[str, Any])
     layer = written["layers"][0]
     assert layer["gflops"]["sunhwan"] == pytest.approx(50, abs=0.1)
     assert layer["share_of_peak"] == {"sunhwan": 0.5, "torch": 0.2}
+    record.peak_again(written, Peak(200.0, 10.0, 4, "c++ 1.0"))
+    assert layer["share_of_peak"] == {"sunhwan": 0.25, "torch": 0.1}
+    assert written["peak"]["measured"] == [[100.0, 20.0], [200.0, 10.0]]
+    assert (written["peak"]["gflops"], written["peak"]["copied"]) == (200.0, 20.0)
+    record.peak_again(written, "no peak: there is no C++ compiler")
+    assert len(written["peak"]["measured"]) == 2
 
 
 def test_page_is_drawn_from_the_record_alone(written: dict[str, Any], tmp_path: Path) -> None:

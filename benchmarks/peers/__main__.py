@@ -68,13 +68,15 @@ def main(
         machine.measure(settings.cores),
         {"rounds": turns, "seconds_of_a_turn": settings.seconds, "threads": threads},
     )
-    _tell_peak(written)
     able = _able(wanted, written)
     for case in cases.MODELS:
         if case.name in names:
             found = measuring.measure_model(case, able, settings, _tell)
             record.add_model(written, case, found)
+    record.peak_again(written, machine.measure(settings.cores))
     _measure_layers(_layers(names, quick), able, settings, written)
+    record.peak_again(written, machine.measure(settings.cores))
+    _tell_peak(written)
     tables.show(written)
     typer.echo(f"record: {record.write(json, written)}")
     failed = record.failures(written)

@@ -88,10 +88,12 @@ def _opening(written: Mapping[str, Any], source: str) -> str:
     if "missing" in peak:
         lines.append(f"The machine's peak is not known ({peak['missing']}).")
     else:
+        rates = [round(flops) for flops, _ in peak["measured"]]
         lines.append(
-            f"In the same run, threads of all cores ({peak['threads']}) did "
-            f"{peak['gflops']:.0f} GFLOP/s of float32 in registers alone, to which shares of the "
-            f"peak refer, and copied memory with {peak['copied']:.1f} GB/s read and written."
+            f"In registers alone, threads of all cores ({peak['threads']}) did up to "
+            f"{max(rates)} GFLOP/s of float32, to which shares of the peak refer (measured "
+            f"{len(rates)} times: {min(rates)} to {max(rates)}), and copied memory with "
+            f"{peak['copied']:.1f} GB/s read and written."
         )
     if written["variables"]:
         told = ", ".join(f"`{name}={value}`" for name, value in written["variables"].items())

@@ -40,12 +40,35 @@ def begin(command: str, peak: Peak | str, settings: Mapping[str, Any]) -> dict[s
         "environment": environment.describe(),
         "variables": {name: os.environ[name] for name in _DECIDING if name in os.environ},
         "settings": dict(settings),
-        "peak": peak.as_json() if isinstance(peak, Peak) else {"missing": peak},
+        "peak": _first(peak) if isinstance(peak, Peak) else {"missing": peak},
         "peers": {},
         "missing": {},
         "models": [],
         "layers": [],
     }
+
+
+def _first(peak: Peak) -> dict[str, Any]:
+    return {**peak.as_json(), "measured": [[peak.gflops, peak.copied]]}
+
+
+def peak_again(record: dict[str, Any], peak: Peak | str) -> None:
+    """Put another measurement of the peak into the record, and the shares that follow from it.
+
+    The best of each rate counts: a machine shared with strangers may be slow just when it is asked.
+    """
+    known = record["peak"]
+    if "missing" in known or not isinstance(peak, Peak):
+        return
+    known["measured"].append([peak.gflops, peak.copied])
+    known["gflops"], known["copied"] = map(max, zip(*known["measured"], strict=True))
+    for layer in record["layers"]:
+        layer["share_of_peak"] = _shares(layer["gflops"], known)
+
+
+def _shares(rates: Mapping[str, float], peak: Mapping[str, Any]) -> dict[str, float]:
+    most = peak.get("gflops")
+    return {name: round(rate / most, 3) for name, rate in rates.items()} if most else {}
 
 
 def add_model(record: dict[str, Any], case: Case, found: Found) -> dict[str, Any]:
@@ -81,7 +104,6 @@ def add_layer(record: dict[str, Any], case: Case, found: Found) -> dict[str, Any
     times = _milliseconds(found.seconds)
     gflop = case.step_flop / 1e9
     rates = {name: round(1e3 * gflop / time["median"], 1) for name, time in times.items()}
-    most = record["peak"].get("gflops")
     layer = case.layers[0]
     entry = {
         "layer": case.name,
@@ -94,7 +116,7 @@ def add_layer(record: dict[str, Any], case: Case, found: Found) -> dict[str, Any
         "gflop": round(gflop, 6),
         "milliseconds": times,
         "gflops": rates,
-        "share_of_peak": {n: round(rate / most, 3) for n, rate in rates.items()} if most else {},
+        "share_of_peak": _shares(rates, record["peak"]),
         "failed": found.failed,
     }
     record["layers"].append(entry)

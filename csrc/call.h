@@ -1,0 +1,164 @@
+// One problem of a whole call: its plan, packed weights, scratch and the rows of each thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <numeric>
+#include <vector>
+
+#include "arena.h"
+#include "chunk.h"
+#include "embedding.h"
+#include "engine.h"
+#include "kernels.h"
+#include "layout.h"
+#include "threads.h"
+
+namespace sunhwan {
+
+constexpr int64_t kParallelPacking = 1 << 16;  // floats
+constexpr int64_t kProjectedRows = 256;        // of a table, that a thread takes at a time
+
+// Rows of the batch, cut into slots and chunks.
+struct Rows {
+  std::vector<int32_t> order;
+  std::vector<int64_t> slot_begin;  // [slots + 1]
+
+  // Without a mask in order. With one, longest first, and dealt to the slots there and back, so
+  // that slots have equal work and neighbours in a chunk are live together.
+  Rows(const Problem& p, int64_t slots) : order(p.B), slot_begin(slots + 1) {
+    for (int64_t s = 0; s <= slots; ++s) slot_begin[s] = p.B * s / slots;
+    std::iota(order.begin(), order.end(), 0);
+    if (p.mask == nullptr) return;
+    std::vector<int64_t> length(p.B);
+    for (int64_t b = 0; b < p.B; ++b) {
+      length[b] = std::count_if(p.mask + b * p.T, p.mask + (b + 1) * p.T,
+                                [](unsigned char live) { return live != 0; });
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int32_t a, int32_t b) { return length[a] > length[b]; });
+    std::vector<int32_t> dealt(p.B);
+    std::vector<int64_t> next(slot_begin.begin(), slot_begin.end() - 1);
+    int64_t slot = 0, step = 1;
+    for (const int32_t row : order) {
+      while (next[slot] == slot_begin[slot + 1]) turn(slots, &slot, &step);
+      dealt[next[slot]++] = row;
+      turn(slots, &slot, &step);
+    }
+    order = dealt;
+  }
+
+ private:
+  static void turn(int64_t slots, int64_t* slot, int64_t* step) {
+    const int64_t to = *slot + *step;
+    if (to < 0 || to >= slots) {
+      *step = -*step;
+    } else {
+      *slot = to;
+    }
+  }
+};
+
+struct Call {
+  const Kernels& kernels;
+  const Problem& p;
+  Pool& pool;
+  Plan plan;
+  Layout layout;
+  Rows rows;
+  Lease weight_memory;
+  Weights weights;
+  int64_t scratch_floats;
+  Lease scratch;
+  std::shared_ptr<Lease> record;  // null: gates are computed again on the way back
+
+  Call(const Kernels& k, const Problem& problem, Pool& threads, bool backward)
+      : kernels(k),
+        p(problem),
+        pool(threads),
+        plan(Plan::of(problem, k, usable_threads(threads))),
+        layout(Layout::of(problem, k.lanes, plan.chunk_rows)),
+        rows(problem, plan.slots),
+        weight_memory(weight_floats(backward)),
+        weights{},
+        scratch_floats((Chunk::scratch_floats(layout) + 63) / 64 * 64),
+        scratch(scratch_floats * plan.slots),
+        chunks_(plan.slots) {
+    place_weights();
+    pack(backward);
+  }
+
+  int64_t record_row_floats() const { return Chunk::record_floats(layout, p.T); }
+  int64_t record_bytes() const { return p.B * record_row_floats() * int64_t(sizeof(float)); }
+
+  std::size_t weight_floats(bool backward) const {
+    return layout.kernel_size(p) + layout.recurrent_size(p) + layout.bias_size() +
+           (backward ? layout.kernel_t_size() + layout.recurrent_t_size() : 0);
+  }
+
+  void place_weights() {
+    weights.kernel = weight_memory.data();
+    weights.recurrent = weights.kernel + layout.kernel_size(p);
+    weights.bias = weights.recurrent + layout.recurrent_size(p);
+    weights.kernel_t = weights.bias + layout.bias_size();
+    weights.recurrent_t = weights.kernel_t + layout.kernel_t_size();
+  }
+
+  void pack(bool backward) {
+    const int64_t parts = kernels.pack_parts(p, layout, backward);
+    const auto one = [&](int64_t part) { kernels.pack(p, layout, weights, backward, part); };
+    if (int64_t(weight_floats(backward)) >= kParallelPacking) {
+      parallel_for(pool, parts, one);
+    } else {
+      for (int64_t part = 0; part < parts; ++part) one(part);
+    }
+  }
+
+  // W x + b of each id that occurs, where those are clearly fewer than the steps.
+  void project() {
+    if (!p.is_lookup() || p.input_scale != nullptr) return;
+    distinct_ = distinct_ids(p.ids, p.B * p.T, p.V);
+    const auto count = int64_t(distinct_.ids.size());
+    if (4 * count > 3 * p.B * p.T) return;
+    const int64_t width = layout.gates * layout.Hp;
+    projected_ = std::make_unique<Lease>(count * width);
+    std::vector<const float*> inputs(count);
+    for (int64_t i = 0; i < count; ++i) inputs[i] = p.table + distinct_.ids[i] * p.D;
+    const int64_t parts = (count + kProjectedRows - 1) / kProjectedRows;
+    parallel_for(pool, parts, [&](int64_t part) {
+      const int64_t first = count * part / parts, last = count * (part + 1) / parts;
+      kernels.project(p, layout, weights, inputs.data() + first, last - first,
+                      projected_->data() + first * width);
+    });
+    weights.projected = projected_->data();
+    weights.place = distinct_.place.data();
+  }
+
+  // run(chunk, team, slot, is_first) for the chunks of a slot, in order.
+  template <class Run>
+  void for_each_chunk(int64_t slot, Team& team, const Run& run) {
+    const int64_t begin = rows.slot_begin[slot], end = rows.slot_begin[slot + 1];
+    const int64_t chunks = (end - begin + plan.chunk_rows - 1) / plan.chunk_rows;
+    Chunk& chunk = chunks_[slot];
+    for (int64_t n = 0; n < chunks; ++n) {
+      const int64_t first = begin + (end - begin) * n / chunks;
+      team.sync();
+      if (team.id == 0) {
+        chunk.batch_rows = rows.order.data() + first;
+        chunk.rows = begin + (end - begin) * (n + 1) / chunks - first;
+        chunk.carve(layout, scratch.data() + slot * scratch_floats);
+        chunk.record = record == nullptr ? nullptr : record->data() + first * record_row_floats();
+      }
+      team.sync();
+      run(chunk, team, slot, n == 0);
+    }
+  }
+
+ private:
+  std::vector<Chunk> chunks_;
+  Distinct distinct_;
+  std::unique_ptr<Lease> projected_;
+};
+
+}  // namespace sunhwan
