@@ -87,21 +87,9 @@ def test_a_mistake_between_forward_and_backward_is_seen(
 
     def altered(target: str, options: Any, operands: Any, results: Any) -> Any:
         if "backward" in target:
-            order = (
-                "x",
-                "table",
-                "ids",
-                "mask",
-                "kernel",
-                "recurrent",
-                "bias",
-                "checkpoints",
-                "record",
-            )
             operands = list(operands)
-            for n, operand in enumerate(operands[: len(order)]):
-                if order[n] == what:
-                    operands[n] = jax.numpy.roll(operand, 1, axis=-1)
+            n = primitives._BACKWARD_INPUTS.index(what)
+            operands[n] = jax.numpy.roll(operands[n], 1, axis=-1)
         return real(target, options, operands, results)
 
     want = cases.expected(case, given)
