@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from benchmarks.peers.__main__ import app
 from benchmarks.peers.machine import Peak
 from benchmarks.peers.measuring import Found, Settings
 
+from sunhwan.data.datasets import load
 from sunhwan.errors import DataError, UsageError
 
 _PEERS = ("sunhwan", "keras-jax", "torch")
@@ -81,7 +83,20 @@ def test_everybody_begins_a_round_and_nobody_is_left_out() -> None:
     assert all(sorted(turn) == sorted(_PEERS) for turn in turns)
 
 
-def test_lengths_are_drawn_and_told_without_data(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    not os.environ.get("SUNHWAN_DATA"), reason="SUNHWAN_DATA names no folder with the real data"
+)
+@pytest.mark.parametrize(("name", "texts"), [("imdb-lstm", "imdb"), ("reuters-gru", "reuters")])
+def test_texts_are_the_real_ones_where_they_are(name: str, texts: str) -> None:
+    case = replace(_case(name), steps=2)
+    found, said = arrays.for_fit(case)
+    assert said == f"the first texts of {texts}"
+    assert found["x"].shape == (3 * case.batch, *case.shape)
+    last_words = load(texts, num_words=10_000, maxlen=3).train.x
+    np.testing.assert_array_equal(found["x"][:, -3:], last_words[: 3 * case.batch])
+
+
+def test_texts_are_drawn_and_told_without_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUNHWAN_DATA", raising=False)
     found, said = arrays.for_fit(replace(_case("imdb-lstm-masked"), steps=2))
     assert said is not None
@@ -147,7 +162,7 @@ def written() -> dict[str, Any]:
         found = Found(times, {"sunhwan": 1.5}, {"sunhwan": 10**7, "torch": 3 * 10**7})
         found.inference = {64: times, 1: {"sunhwan": [0.001], "onnxruntime": [0.0005]}}
         found.versions = {"sunhwan": {"keras": "3"}, "onnxruntime": {"onnx": "1"}}
-        found.lengths = "drawn" if case.is_masked else None
+        found.texts = "drawn" if case.is_masked else None
         record.add_model(made, case, found)
     for case in cases.sweep():
         gflop = case.step_flop / 1e9

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 _SEED = 20
 _GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
-#: of film reviews in words, where lengths are drawn: median, and spread of the logarithm
+#: of film reviews in words, where texts are drawn: median, and spread of the logarithm
 _MEDIAN, _SPREAD = 175, 0.65
 
 Arrays = dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ def weights(case: Case) -> list[NDArray[np.float32]]:
 
 
 def for_fit(case: Case) -> tuple[Arrays, str | None]:
-    """Rows for a turn and a step more, with targets; and where unequal lengths come from."""
+    """Rows for a turn and a step more, with targets; and where texts come from."""
     rows = (case.steps + 1) * case.batch
     found, said = _inputs(case, rows)
     rng = np.random.default_rng(_SEED + 1)
@@ -92,22 +92,27 @@ def _inputs(case: Case, rows: int) -> tuple[Arrays, str | None]:
     rng = np.random.default_rng(_SEED)
     if case.layers[0]["kind"] != "embedding":
         return {**found, "x": rng.standard_normal((rows, *case.shape)).astype(np.float32)}, None
-    x = rng.integers(1, case.layers[0]["size"], (rows, *case.shape)).astype(np.int32)
-    if not case.is_masked:
-        return {**found, "x": x}, None
-    lengths, said = _lengths(rows, case.shape[0])
-    x[np.arange(case.shape[0]) < case.shape[0] - lengths[:, None]] = 0
-    return {**found, "x": x, "lengths": lengths}, said
+    x, said = _texts(case, rows)
+    found["x"] = x
+    if case.is_masked:
+        found["lengths"] = np.count_nonzero(x, axis=1)
+    return found, said
 
 
-def _lengths(rows: int, longest: int) -> tuple[NDArray[np.int64], str]:
-    """Lengths of film reviews, and where they come from."""
-    if os.environ.get("SUNHWAN_DATA") and (Path(os.environ["SUNHWAN_DATA"]) / "imdb").is_dir():
+def _texts(case: Case, rows: int) -> tuple[NDArray[np.int32], str]:
+    """Word numbers, padded at the front with 0, and where they come from."""
+    words, longest = case.layers[0]["size"], case.shape[0]
+    home = os.environ.get("SUNHWAN_DATA")
+    if home and (Path(home) / case.texts).is_dir():
         from sunhwan.data.datasets import load
 
-        x = load("imdb", num_words=10_000, maxlen=longest).train.x[:rows]
-        return np.count_nonzero(x, axis=1).astype(np.int64), "the first film reviews of IMDB"
+        x = load(case.texts, num_words=words, maxlen=longest).train.x
+        return np.resize(x, (rows, longest)), f"the first texts of {case.texts}"
     rng = np.random.default_rng(_SEED)
     drawn = np.exp(np.log(_MEDIAN) + _SPREAD * rng.standard_normal(rows))
-    said = f"drawn: a lognormal distribution, median {_MEDIAN}, spread {_SPREAD}"
-    return np.clip(drawn, 1, longest).astype(np.int64), said
+    lengths = np.clip(drawn, 1, longest).astype(np.int64)
+    # Zipf's law: the word of rank r as often as 1 / r
+    x = np.exp(rng.random((rows, longest)) * np.log(words)).astype(np.int32)
+    x[np.arange(longest) < longest - lengths[:, None]] = 0
+    said = f"drawn: lengths lognormal, median {_MEDIAN}, spread {_SPREAD}; words by Zipf's law"
+    return x, said

@@ -31,8 +31,11 @@ class Case:
         The ratio to the fastest peer that the project aims at.
     over
         The case to whose own time the target refers, where it is not the fastest peer's.
+    texts
+        Whose the word numbers are: a data set of `sunhwan.data.load`, cut at the front to the
+        length of a row, or padded there with 0.
     is_masked
-        Whether rows have unequal lengths, padded at the front.
+        Whether the padding is masked.
     axes
         Of which sweeps a layer is a point: ``time``, ``batch``, ``units``.
     """
@@ -46,6 +49,7 @@ class Case:
     steps: int = 1
     target: float | None = None
     over: str | None = None
+    texts: str = "imdb"
     is_masked: bool = False
     axes: tuple[str, ...] = field(default=())
 
@@ -135,6 +139,7 @@ MODELS = (
         "adam",
         steps=10,
         target=4.0,
+        texts="reuters",
     ),
     _multiplication("lstm", 128, 6.0),
     _multiplication("simple_rnn", 256, 3.0),

@@ -59,7 +59,7 @@ class Found:
     inference: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    lengths: str | None = None
+    texts: str | None = None
 
 
 #: called with a sentence on what goes on
@@ -143,7 +143,7 @@ def measure_model(case: Case, peers: Sequence[Peer], settings: Settings, told: T
     with tempfile.TemporaryDirectory() as folder, opened(wanted, settings, found) as processes:
         home = Path(folder)
         trained = [p.name for p in wanted if "fit" in p.tasks and p.name in processes]
-        material, found.lengths = arrays.for_fit(case)
+        material, found.texts = arrays.for_fit(case)
         ready = {name: processes[name] for name in trained}
         ready = _prepared(case.plan("fit"), material, ready, found, home, told)
         found.seconds = _turns(case, ready, settings, case.steps, found, told, least=2)

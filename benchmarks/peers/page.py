@@ -66,7 +66,7 @@ def page(written: Mapping[str, Any], source: str) -> str:
             seconds=settings["seconds_of_a_turn"],
         )
     )
-    parts += [_lengths(written), "## Who was measured\n", _peers(written)]
+    parts += [_texts(written), "## Who was measured\n", _peers(written)]
     drawn = plots.names(written)
     if "models" in drawn:
         parts += ["## Models\n", "![Training steps](performance/models.svg)\n"]
@@ -103,12 +103,12 @@ def _opening(written: Mapping[str, Any], source: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _lengths(written: Mapping[str, Any]) -> str:
+def _texts(written: Mapping[str, Any]) -> str:
     lines = [
-        f"- Lengths of the rows of `{entry['model']}`, padded at the front to {entry['shape'][0]}: "
-        f"{entry['lengths']}."
+        f"- The rows of `{entry['model']}`, cut or padded at the front to {entry['shape'][0]}: "
+        f"{entry['texts']}."
         for entry in written["models"]
-        if entry["lengths"]
+        if entry.get("texts")
     ]
     return "\n".join(lines) + "\n" if lines else ""
 

@@ -82,7 +82,7 @@ def add_model(record: dict[str, Any], case: Case, found: Found) -> dict[str, Any
         "loss": case.loss,
         "target": case.target,
         "target_over": case.over,
-        "lengths": found.lengths,
+        "texts": found.texts,
         "milliseconds_per_step": _milliseconds(found.seconds),
         "first_seconds": {name: round(value, 3) for name, value in found.first.items()},
         "peak_megabytes": {
