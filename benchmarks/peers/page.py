@@ -42,7 +42,8 @@ _HOW = """\
   which its optimizer changes too.
 - Memory is the growth of the resident process: the most that is resident during a few steps after
   the warm-up (VmHWM of Linux, begun anew), less what was resident before the model was built
-  (VmRSS), when the framework had trained something tiny. What compiling left behind is in it.
+  (VmRSS), when the framework had trained something tiny. Before both, garbage is collected and
+  memory that is free is handed back to the system (`malloc_trim`).
 - The time until the first step is done begins when the framework is imported and awake: building,
   compiling and one step.
 - A layer alone is timed with the gradients of its inputs and all of its weights, for the loss

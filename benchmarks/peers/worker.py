@@ -16,6 +16,9 @@ goes to ``answer``, to be compared with that of the other peers. Ends with its i
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import json
 import math
 import os
@@ -100,6 +103,7 @@ class _Server:
         with np.load(request["arrays"]) as file:
             arrays = dict(file)
         self._is_fit, self._once = request["plan"]["task"] == "fit", math.inf
+        _hand_back()
         self._before = resident("VmRSS")
         start = time.perf_counter()
         found = self._worker.prepare(request["plan"], arrays)
@@ -131,6 +135,7 @@ class _Server:
 
     def _memory(self, steps: int) -> int | None:
         """By how much the most that was resident during some steps exceeds what was before."""
+        _hand_back()
         if self._before is None or not _forget_peak():
             return None
         self._worker.run(steps)
@@ -152,6 +157,13 @@ def resident(which: str) -> int | None:
     except OSError:
         return None
     return int(found[0]) * 1024 if found else None
+
+
+def _hand_back() -> None:
+    """Give what is free back to the system: garbage, and what compiling took for a while."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # the C library may know no such thing
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _forget_peak() -> bool:
