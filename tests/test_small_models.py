@@ -1,4 +1,4 @@
-"""What spares small models fixed cost must not change a bit: grouped steps, compiled answers."""
+"""What spares small models fixed cost: grouped steps, compiled answers, few shapes for few rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from learner_examples import numbers, prepared, sentences
 from sunhwan import layers
 from sunhwan.engine import native
+from sunhwan.tasks import steps
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 #: 5 batches of 6 rows and one of 4
@@ -88,3 +90,32 @@ def test_a_compiled_model_answers_with_the_bits_of_predict(cell: Any, rows: int)
     assert np.array_equal(answers, built.predict_on_batch(x))
     assert np.array_equal(np.asarray(compiled(x)), answers)
     assert np.ptp(answers) > 0 or rows == 1
+
+
+@pytest.mark.parametrize(("task", "examples"), [("regress", numbers(40)), ("tag", sentences(40))])
+def test_few_rows_are_answered_in_few_shapes(
+    monkeypatch: pytest.MonkeyPatch, task: str, examples: Any
+) -> None:
+    learner = prepared(task, examples)
+    encoded = learner.encode(examples)
+    together = learner.answer(encoded)
+    shapes = set()
+
+    def watched(model: Any) -> Any:
+        def forward(trainable: Any, other: Any, x: Any) -> Any:
+            shapes.add(jax.tree.leaves(x)[0].shape[:2])
+            return compiled(trainable, other, x)
+
+        return forward
+
+    compiled = steps.forward_pass(learner.model)
+    monkeypatch.setattr(steps, "forward_pass", watched)
+    alone = [learner.answer(encoded[row : row + 1])[0] for row in range(12)]
+    three = [
+        answer for row in range(12, 24, 3) for answer in learner.answer(encoded[row : row + 3])
+    ]
+    assert len({len(row) for row in encoded[:24]}) > 4
+    assert shapes == {(1, 16), (4, 16)}
+    for given, wanted in zip([*alone, *three], together[:24], strict=True):
+        assert np.shape(given) == np.shape(wanted)
+        np.testing.assert_allclose(given, wanted, rtol=1e-5)

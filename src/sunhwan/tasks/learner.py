@@ -25,6 +25,9 @@ from sunhwan.tasks.training import History, train
 
 #: more rows than this share a batch when answering
 _ANSWER_ROWS = 256
+#: so few rows are one batch of a power of two rows and steps, this many steps at least: to compile
+#: a shape for each length takes far longer than the steps that only fill up
+_FEW_ROWS, _FEW_STEPS = 16, 16
 
 
 class Learner:
@@ -263,8 +266,15 @@ class Learner:
         return joined([self._finish(row) for row in raw], (len(cut) - 1 for cut in cuts))
 
     def _rows(self, encoded: Sequence[NDArray[Any]]) -> Batches:
-        size = min(_ANSWER_ROWS, len(encoded))
-        return Batches.for_prediction(encoded, batch_size=size, per_step=self.per_step)
+        rows = len(encoded)
+        if rows > _FEW_ROWS:
+            size = min(_ANSWER_ROWS, rows)
+            return Batches.for_prediction(encoded, batch_size=size, per_step=self.per_step)
+        size, longest = _power_of_two(rows), int(lengths(encoded).max())
+        steps = max(_FEW_STEPS, _power_of_two(longest))
+        return Batches.for_prediction(
+            encoded, batch_size=size, per_step=self.per_step, buckets=[steps]
+        )
 
     def _finish(self, raw: NDArray[Any]) -> NDArray[np.float64]:
         values = np.array(raw, np.float64)
@@ -343,6 +353,11 @@ class Learner:
             raise DataError(f"{where}: the network is larger than the file of its weights")
         learner._build(network)
         return learner
+
+
+def _power_of_two(number: int) -> int:
+    """The first that is not below `number`."""
+    return 1 << (number - 1).bit_length()
 
 
 #: shown while something runs; given a line
