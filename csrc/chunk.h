@@ -43,6 +43,10 @@ struct Chunk {
   float* scaled_h;  // [row-step, state_ld]
   float* zero;      // [Hp] zeros; as far behind them there are some for c, as c is behind h
 
+  // Where gains are owed what the way back adds up, rows as Weights::bias from the third on; null:
+  // nobody wants it.
+  float* norm_sums;
+
   float* record;  // record_floats(...) floats, or null
 
   // The open segment: live (row, step) pairs in order of step, then row.

@@ -130,6 +130,8 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
   zero(args.drecurrent, p.H * columns);
   zero(args.dbias, (p.has_two_biases() ? 2 : 1) * columns);
   zero(args.dpeephole, 3 * p.H);
+  zero(args.dnorm, p.norm_rows() * columns);
+  zero(args.dnorm_cell, 2 * p.H);
   pass_on(args.dh0, args.dh);
   pass_on(args.dc0, args.dc);
 }

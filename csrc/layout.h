@@ -8,6 +8,8 @@
 //   LSTM               [i f c o | tanh(c)]
 //   GRU, reset after   [h z r | recurrent part of h]
 //   GRU, reset before  [h z r | r * h]
+//   normalised         the same, then what was normalised: SimpleRNN [h], LSTM [i f c o] twice and
+//                      [c], GRU [h z r | z r h]; behind the blocks a vector of factors (norm.h)
 //
 // Where what goes into the gates is scaled, rows hold it once for each gate: [gates][D] of the
 // input in the blocks' order, [gates][Hp] of the state in Keras's.
@@ -40,6 +42,7 @@ struct Panels {
 struct Layout {
   int64_t lanes, segment, rows;  // segment: steps at most; rows: of one chunk at most
   int gates, blocks;
+  bool normalizes;
   int64_t input_ld, state_ld;  // floats of a scaled row; 0: nothing is scaled
   Panels units;   // unit tiles: each of one vector of every gate (SimpleRNN: of up to 4 vectors)
   Panels states;  // columns of U^T
@@ -53,12 +56,14 @@ struct Layout {
     l.segment = p.segment < p.T ? p.segment : (p.T > 0 ? p.T : 1);
     l.gates = gate_count(p.kind);
     l.blocks = l.gates + (p.kind == Kind::simple_rnn ? 0 : 1);
+    l.normalizes = p.normalizes();
+    if (l.normalizes) l.blocks += p.kind == Kind::lstm ? 9 : p.kind == Kind::gru ? 6 : 1;
     l.units = Panels::over(p.H, lanes, p.kind == Kind::simple_rnn ? 4 : 1);
     l.states = Panels::over(p.H, lanes, 4);
     l.inputs = Panels::over(p.D, lanes, 4);
     l.Hp = l.states.vectors * lanes;
     l.Dp = l.inputs.vectors * lanes;
-    l.ld = l.blocks * l.Hp;
+    l.ld = l.blocks * l.Hp + (l.normalizes ? lanes : 0);
     l.input_ld = p.input_scale == nullptr ? 0 : l.gates * p.D;
     l.state_ld = p.state_scale == nullptr ? 0 : l.gates * l.Hp;
     return l;
@@ -67,12 +72,15 @@ struct Layout {
   // Packed weights: written once a call, then only read, by every thread.
   int64_t kernel_size(const Problem& p) const { return p.D * gates * Hp; }
   int64_t recurrent_size(const Problem& p) const { return p.H * gates * Hp; }
-  int64_t bias_size() const { return 2 * gates * Hp; }
+  int64_t bias_size() const { return (normalizes ? 6 : 2) * gates * Hp; }
   int64_t kernel_t_size() const { return gates * Hp * Dp; }
   int64_t recurrent_t_size() const { return gates * Hp * Hp; }
 
-  // Gradient sums of one slot: dW[D], dU[H] and two rows as Weights::bias, each gates * Hp wide.
-  int64_t gradient_size(const Problem& p) const { return (p.D + p.H + 2) * gates * Hp; }
+  // Gradient sums of one slot: dW[D], dU[H] and rows as Weights::bias but the last, each gates * Hp
+  // wide.
+  int64_t gradient_size(const Problem& p) const {
+    return (p.D + p.H + (normalizes ? 5 : 2)) * gates * Hp;
+  }
 };
 
 // Packed weights of a call. `kernel_t` and `recurrent_t` only for backward.
@@ -80,7 +88,10 @@ struct Weights {
   float* kernel;       // tiles of W: [D][gate][lane] each
   float* recurrent;    // tiles of U: [H][gate][lane] each
   float* bias;         // [2][gates * Hp]: input and recurrent bias rows; of an LSTM the second row
-                       // holds the peephole weights, at the places of their gates
+                       // holds the peephole weights, at the places of their gates. Where sums
+                       // are normalised the first is zero, and behind them come the gains of the
+                       // input's sums, of the recurrent ones (Keras's order), gain and offset of an
+                       // LSTM's cell, and the input bias
   float* kernel_t;     // panels of W^T, K = gates * Hp
   float* recurrent_t;  // panels of U^T, K = gates * Hp
 

@@ -37,6 +37,10 @@ struct Problem {
   const float* recurrent;  // [H, G*H]; null where only the input product is wanted
   const float* bias;       // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
   const float* peephole;   // [3, H] of an LSTM, from the cell to i f o; null: none
+  // Layer normalisation of the sums before they are gates; 0: there is none, and no gains.
+  double norm_epsilon;
+  const float* norm;  // [norm_rows(), G*H] gains of the input's sums, and of the recurrent ones
+  const float* norm_cell;  // [2, H] of an LSTM: gain and offset of the cell on its way out
   // What multiplies the input, and the state before a step, on their way into each gate (Keras's
   // order of gates), the same in all steps; null: nothing.
   const float* input_scale;  // [B, G, D]
@@ -56,6 +60,9 @@ struct Problem {
   int64_t segments() const { return T == 0 ? 0 : (T + segment - 1) / segment; }
   bool has_cell_state() const { return kind == Kind::lstm; }
   bool zones() const { return zoneout_h > 0 || zoneout_c > 0; }
+  bool normalizes() const { return norm_epsilon > 0; }
+  // A SimpleRNN's two sums are normalised as one.
+  int64_t norm_rows() const { return kind == Kind::simple_rnn ? 1 : 2; }
   bool has_two_biases() const { return kind == Kind::gru && reset_after; }
 };
 
@@ -80,6 +87,8 @@ struct BackwardArgs {
   float* drecurrent;  // [H, G*H]
   float* dbias;       // as Problem::bias
   float* dpeephole;   // [3, H]
+  float* dnorm;       // as Problem::norm
+  float* dnorm_cell;  // [2, H]
   float* dh0;         // [B, H]
   float* dc0;         // [B, H]
 };

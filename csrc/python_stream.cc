@@ -52,8 +52,9 @@ void lookup(Stream& self, Matrix table, bool skips_zero) {
 
 void recurrent(Stream& self, int64_t kind, int64_t activation, int64_t recurrent_activation,
                bool reset_after, bool zero_output, Matrix kernel, Matrix recurrent_kernel,
-               std::optional<Row> bias, std::optional<Matrix> peephole, double zoneout_h,
-               double zoneout_c) {
+               std::optional<Row> bias, std::optional<Matrix> peephole, std::optional<Matrix> norm,
+               std::optional<Matrix> norm_cell, double zoneout_h, double zoneout_c,
+               double norm_epsilon) {
   require(kind >= 0 && kind <= 2, "`kind` must be 0..2");
   require_gate(activation);
   require_gate(recurrent_activation);
@@ -79,6 +80,18 @@ void recurrent(Stream& self, int64_t kind, int64_t activation, int64_t recurrent
   p.peephole = peephole ? peephole->data() : nullptr;
   require(zoneout_h >= 0 && zoneout_h < 1 && zoneout_c >= 0 && zoneout_c < (is_lstm ? 1 : 1e-300),
           "zoneout must be a probability below 1, of the states that there are");
+  p.norm_epsilon = norm_epsilon;
+  require(norm_epsilon >= 0 && norm_epsilon < 1e30 && p.normalizes() == norm.has_value() &&
+              (p.normalizes() && is_lstm) == norm_cell.has_value(),
+          "gains, and an LSTM's norm_cell, belong to a norm_epsilon above 0");
+  require(!norm || (rows(*norm) == p.norm_rows() && columns(*norm) == width),
+          "`norm` must be [2, G*H], of a SimpleRNN [1, H]");
+  require(!norm_cell || (rows(*norm_cell) == 2 && columns(*norm_cell) == p.H),
+          "`norm_cell` must be [2, H]");
+  require(!norm || p.kind != sunhwan::Kind::gru || reset_after,
+          "a GRU that is normalised must reset after");
+  p.norm = norm ? norm->data() : nullptr;
+  p.norm_cell = norm_cell ? norm_cell->data() : nullptr;
   p.zoneout_h = zoneout_h;
   p.zoneout_c = zoneout_c;
   self.add_recurrent(p);
@@ -130,7 +143,8 @@ void bind_stream(nb::module_& module) {
       .def("__init__", &construct)
       .def("lookup", &lookup)
       .def("recurrent", &recurrent, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
-           nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg(), nb::arg())
+           nb::arg(), nb::arg(), nb::arg().none(), nb::arg().none(), nb::arg().none(),
+           nb::arg().none(), nb::arg(), nb::arg(), nb::arg())
       .def("dense", &dense, nb::arg(), nb::arg().none(), nb::arg())
       .def("masking",
            [](Stream& self, float value) {

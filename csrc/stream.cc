@@ -98,6 +98,7 @@ class Recurrent final : public Stage {
         rows_(p_.B) {
     p_.kernel = p_.recurrent = p_.bias = nullptr;                    // the caller's
     if (p_.peephole != nullptr) p_.peephole = packed_.weights.bias;  // there, and packed
+    p_.norm = p_.norm_cell = nullptr;
     p_.mask = live;
     std::iota(rows_.begin(), rows_.end(), 0);
     chunk_.batch_rows = rows_.data();

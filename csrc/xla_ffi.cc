@@ -32,12 +32,12 @@ struct Options {
   int64_t kind, activation, recurrent_activation, segment;
   bool reset_after, zero_output;
   int64_t backwards;  // bit n: problem n runs from the last step to the first
-  double zoneout_h, zoneout_c;
+  double zoneout_h, zoneout_c, norm_epsilon;
 };
 
-constexpr size_t kShared = 12;  // arguments that both calls begin with
+constexpr size_t kShared = 14;  // arguments that both calls begin with
 constexpr size_t kForwardArgs = kShared + 2, kForwardResults = 5;
-constexpr size_t kBackwardArgs = kShared + 5, kBackwardResults = 8;
+constexpr size_t kBackwardArgs = kShared + 5, kBackwardResults = 10;
 
 // Buffers of problem n: `count` after the other, from n * count on.
 template <class Buffers>
@@ -85,6 +85,24 @@ const unsigned char* optional_flags(Checker& check, const char* name, const ffi:
   return static_cast<unsigned char*>(check.expect(name, given, ffi::PRED, {p.B, p.T}));
 }
 
+// What normalisation multiplies by, and adds to an LSTM's cell; both absent where there is none.
+void read_norm(Checker& check, const ffi::AnyBuffer& norm, const ffi::AnyBuffer& cell, Problem* p) {
+  const bool of_cell = p->normalizes() && p->kind == Kind::lstm;
+  if (p->normalizes()) {
+    if (p->kind == Kind::gru && !p->reset_after) {
+      check.fail("a GRU that is normalised must reset after the product");
+    }
+    p->norm = check.floats("norm", norm, {p->norm_rows(), gate_count(p->kind) * p->H});
+  } else {
+    check.expect_absent("norm", norm);
+  }
+  if (of_cell) {
+    p->norm_cell = check.floats("norm_cell", cell, {2, p->H});
+  } else {
+    check.expect_absent("norm_cell", cell);
+  }
+}
+
 // What forward and backward have in common, kShared arguments.
 Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs& args,
                      size_t problem, size_t count) {
@@ -94,7 +112,8 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
   if (rows.size() != 2) check.fail("`recurrent_kernel` must be a matrix");
   if (o.kind < 0 || o.kind > 2 || o.activation < 0 || o.activation > 4 ||
       o.recurrent_activation < 0 || o.recurrent_activation > 4 || o.segment < 1 ||
-      !(o.zoneout_h >= 0 && o.zoneout_h < 1 && o.zoneout_c >= 0 && o.zoneout_c < 1)) {
+      !(o.zoneout_h >= 0 && o.zoneout_h < 1 && o.zoneout_c >= 0 && o.zoneout_c < 1) ||
+      !(o.norm_epsilon >= 0 && o.norm_epsilon < 1e30)) {
     check.fail("an option of the call is out of range");
   }
   if (!check.error().empty()) return p;
@@ -107,6 +126,7 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
   p.segment = o.segment;
   p.zoneout_h = o.zoneout_h;
   p.zoneout_c = o.zoneout_c;
+  p.norm_epsilon = o.norm_epsilon;
   read_input(check, arg(0), arg(1), arg(2), &p);
   if (!check.error().empty()) return p;
   p.H = rows[0];
@@ -124,10 +144,11 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
     check.expect_absent("peephole", arg(8));
     if (p.zoneout_c != 0) check.fail("`zoneout_c` has no meaning for this kind of cell");
   }
-  p.input_scale = check.optional("input_scale", arg(9), {p.B, gates, p.D});
-  p.state_scale = check.optional("state_scale", arg(10), {p.B, gates, p.H});
-  if (!is_absent(arg(11))) {
-    p.noise = static_cast<uint32_t*>(check.expect("noise", arg(11), ffi::U32, {p.B, 2}));
+  read_norm(check, arg(9), arg(10), &p);
+  p.input_scale = check.optional("input_scale", arg(11), {p.B, gates, p.D});
+  p.state_scale = check.optional("state_scale", arg(12), {p.B, gates, p.H});
+  if (!is_absent(arg(13))) {
+    p.noise = static_cast<uint32_t*>(check.expect("noise", arg(13), ffi::U32, {p.B, 2}));
   }
   return p;
 }
@@ -186,13 +207,23 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   } else {
     check.expect_absent("gradient of peephole", out(5));
   }
-  to.dh0 = check.result("gradient of initial_state[0]", out(6), {p.B, p.H});
+  if (p.norm != nullptr) {
+    to.dnorm = check.result("gradient of norm", out(6), {p.norm_rows(), columns});
+  } else {
+    check.expect_absent("gradient of norm", out(6));
+  }
+  if (p.norm_cell != nullptr) {
+    to.dnorm_cell = check.result("gradient of norm_cell", out(7), {2, p.H});
+  } else {
+    check.expect_absent("gradient of norm_cell", out(7));
+  }
+  to.dh0 = check.result("gradient of initial_state[0]", out(8), {p.B, p.H});
   if (p.has_cell_state()) {
     to.dc = check.optional("gradient of last cell state", arg(4), {p.B, p.H});
-    to.dc0 = check.result("gradient of initial_state[1]", out(7), {p.B, p.H});
+    to.dc0 = check.result("gradient of initial_state[1]", out(9), {p.B, p.H});
   } else {
     check.expect_absent("gradient of last cell state", arg(4));
-    check.expect_absent("gradient of initial_state[1]", out(7));
+    check.expect_absent("gradient of initial_state[1]", out(9));
   }
   return task;
 }
@@ -225,10 +256,10 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
 ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets results,
                        int64_t kind, int64_t activation, int64_t recurrent_activation,
                        int64_t segment, bool reset_after, bool zero_output, int64_t backwards,
-                       double zoneout_h, double zoneout_c) {
-  const Options options{kind,      activation,  recurrent_activation,
-                        segment,   reset_after, zero_output,
-                        backwards, zoneout_h,   zoneout_c};
+                       double zoneout_h, double zoneout_c, double norm_epsilon) {
+  const Options options{
+      kind,      activation, recurrent_activation, segment, reset_after, zero_output, backwards,
+      zoneout_h, zoneout_c,  norm_epsilon};
   return run_tasks<Forward>(threads, args, results, kForwardArgs, kForwardResults, options,
                             read_forward, forward);
 }
@@ -236,10 +267,11 @@ ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::Re
 ffi::Error run_backward(ffi::ThreadPool threads, ffi::RemainingArgs args,
                         ffi::RemainingRets results, int64_t kind, int64_t activation,
                         int64_t recurrent_activation, int64_t segment, bool reset_after,
-                        bool zero_output, int64_t backwards, double zoneout_h, double zoneout_c) {
-  const Options options{kind,      activation,  recurrent_activation,
-                        segment,   reset_after, zero_output,
-                        backwards, zoneout_h,   zoneout_c};
+                        bool zero_output, int64_t backwards, double zoneout_h, double zoneout_c,
+                        double norm_epsilon) {
+  const Options options{
+      kind,      activation, recurrent_activation, segment, reset_after, zero_output, backwards,
+      zoneout_h, zoneout_c,  norm_epsilon};
   return run_tasks<Backward>(threads, args, results, kBackwardArgs, kBackwardResults, options,
                              read_backward, backward);
 }
@@ -290,11 +322,12 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 // Arguments and results come in groups, one for each problem:
 //   shared    x [B, T, D] or table [V, D] and ids int32[B, T], mask [B, T], reset [B, T],
 //             kernel [D, G*H], recurrent_kernel [H, G*H], bias, peephole [3, H],
-//             input_scale [B, G, D], state_scale [B, G, H], noise uint32[B, 2]
+//             norm [2 or 1, G*H], norm_cell [2, H], input_scale [B, G, D], state_scale [B, G, H],
+//             noise uint32[B, 2]
 //   forward   shared, h0, c0
 //             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2]
 //   backward  shared, checkpoints, record, dy, dh, dc
-//             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dh0, dc0
+//             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dnorm, dnorm_cell, dh0, dc0
 #define SUNHWAN_BINDING()                    \
   ffi::Ffi::Bind()                           \
       .Ctx<ffi::ThreadPool>()                \
@@ -308,7 +341,8 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
       .Attr<bool>("zero_output")             \
       .Attr<int64_t>("backwards")            \
       .Attr<double>("zoneout_h")             \
-      .Attr<double>("zoneout_c")
+      .Attr<double>("zoneout_c")             \
+      .Attr<double>("norm_epsilon")
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward, SUNHWAN_BINDING());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward, SUNHWAN_BINDING());

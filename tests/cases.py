@@ -90,6 +90,8 @@ class Arrays:
     d_states: tuple[NDArray[np.floating], ...] | None
     reset: NDArray[np.bool_] | None = None
     peephole: NDArray[np.floating] | None = None
+    norm: NDArray[np.floating] | None = None
+    norm_cell: NDArray[np.floating] | None = None
     input_scale: NDArray[np.floating] | None = None
     state_scale: NDArray[np.floating] | None = None
     noise: NDArray[np.uint32] | None = None
@@ -211,6 +213,7 @@ def _variants() -> Iterator[Case]:
             return_sequences=False, mask="left",
         )  # fmt: skip
     yield from _peepholes()
+    yield from _normalized()
 
 
 def _peepholes() -> Iterator[Case]:
@@ -230,6 +233,32 @@ def _peepholes() -> Iterator[Case]:
     yield replace(peeping, name="lstm-peephole-H130", B=3, T=4, D=31, H=130, input_scale=True)
 
 
+def _normalized() -> Iterator[Case]:
+    """Yield layer normalisation: alone, masked, backwards, with all else, and in sizes."""
+    for label in ("simple_rnn", "lstm", "gru"):
+        lstm = label == "lstm"
+        cell = replace(CELLS[label], norm_epsilon=1e-3)
+        base = Case(label, cell, B=5, T=9, D=3, H=18, initial_state=True)
+        yield replace(base, name=f"{label}-norm")
+        yield replace(base, name=f"{label}-norm-no_bias", use_bias=False, return_sequences=False)
+        yield replace(base, name=f"{label}-norm-holes", mask="holes", zero_output_for_mask=True)
+        yield replace(base, name=f"{label}-norm-backwards", mask="left", go_backwards=True)
+        yield replace(
+            base, name=f"{label}-norm-relu", cell=replace(cell, activation="relu"), reset=True
+        )
+        yield replace(
+            base, name=f"{label}-norm-hard_sigmoid", peephole=lstm,
+            cell=replace(cell, recurrent_activation="hard_sigmoid", norm_epsilon=0.05),
+        )  # fmt: skip
+        zoneout = replace(cell, zoneout_h=0.3, zoneout_c=0.45 if lstm else 0.0)
+        yield replace(
+            base, name=f"{label}-norm-everything", B=6, T=21, D=7, H=19, cell=zoneout, mask="holes",
+            noise=True, peephole=lstm, reset=True, input_scale=True, state_scale=True,
+        )  # fmt: skip
+        for B, T, D, H in ((3, 5, 2, 7), (19, 3, 2, 16), (2, 37, 5, 33), (1, 4, 3, 130)):
+            yield Case(f"{label}-norm-B{B}-T{T}-D{D}-H{H}", cell, B, T, D, H)
+
+
 CASES: tuple[Case, ...] = (
     *_gate_functions(),
     *_masks(),
@@ -244,7 +273,7 @@ CASES: tuple[Case, ...] = (
 def is_variant(case: Case) -> bool:
     """Tell whether a case asks for what Keras's own layers do not have."""
     asked = (case.reset, case.peephole, case.input_scale, case.state_scale, case.noise)
-    return any(asked) or any(case.cell.zoneout)
+    return any(asked) or any(case.cell.zoneout) or case.cell.norm_epsilon > 0
 
 
 #: what Keras's own layers can do too
@@ -310,12 +339,14 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
         input_scale=scale(B, len(cell.gates), D) if case.input_scale else None,
         state_scale=scale(B, len(cell.gates), H) if case.state_scale else None,
         noise=rng.integers(0, 2**32, (B, 2), dtype=np.uint32) if case.noise else None,
+        # gains about 1, as they are learnt to be
+        **{n: draw(*s, scale=0.3) + 0.8 for n, s in cell.norm_shapes(H).items()},
     )
 
 
 def variants(given: Arrays) -> dict[str, NDArray]:
     """Return the arrays of variants that a case has, by their arguments' names."""
-    names = ("reset", "peephole", "input_scale", "state_scale", "noise")
+    names = ("reset", "peephole", "norm", "norm_cell", "input_scale", "state_scale", "noise")
     return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
 
 
@@ -363,11 +394,15 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     }
     if back.bias is not None:
         results["d_bias"] = back.bias
-    if back.peephole is not None:
-        results["d_peephole"] = back.peephole
+    for name in ("peephole", "norm", "norm_cell"):
+        if (value := getattr(back, name)) is not None:
+            results[f"d_{name}"] = value
     if case.initial_state:
         results |= {f"d_initial_state[{n}]": d for n, d in enumerate(back.initial_state)}
     return results
+
+
+_OF_WEIGHTS = {"d_kernel", "d_recurrent_kernel", "d_bias", "d_peephole", "d_norm", "d_norm_cell"}
 
 
 def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = EPS32) -> float:
@@ -389,7 +424,7 @@ def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = E
     terms = 8 + case.T + case.D + case.H
     if name.startswith("d_"):
         terms += len(case.cell.gates) * case.H
-    if name in ("d_kernel", "d_recurrent_kernel", "d_bias", "d_peephole"):
+    if name in _OF_WEIGHTS:
         terms += case.B * case.T
     return eps * terms * float(np.max(np.abs(value), initial=0.0))
 

@@ -12,7 +12,16 @@ import cases
 from sunhwan import engine
 
 _QUICK = {"xla_backend_optimization_level": 0}
-_WEIGHTS = ("x", "kernel", "recurrent_kernel", "bias", "initial_state", "peephole")
+_WEIGHTS = (
+    "x",
+    "kernel",
+    "recurrent_kernel",
+    "bias",
+    "initial_state",
+    "peephole",
+    "norm",
+    "norm_cell",
+)
 #: runs a case: of case, input, run, mask and resets, the outputs and the last states
 Way = Callable[[cases.Case, Any, engine.Run, Any, Any], Any]
 

@@ -82,7 +82,12 @@ def _miss_flip_of_mask(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
 
 def _swap_reset(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
     # with one unit r * (h U) is (r * h) U, and with h = 0 both are 0
-    if case.cell.kind != "gru" or case.H == 1 or (case.T == 1 and not case.initial_state):
+    if (
+        case.cell.norm_epsilon
+        or case.cell.kind != "gru"
+        or case.H == 1
+        or (case.T == 1 and not case.initial_state)
+    ):
         return None
     bias = given.bias
     if bias is not None:
@@ -151,6 +156,9 @@ MUTATIONS: dict[str, Mutation] = {
     "peepholes forgotten": _forget("peephole"),
     "peepholes of i and f swapped": _change("peephole", lambda a: a[[1, 0, 2]]),
     "peepholes of f and o swapped": _change("peephole", lambda a: a[[0, 2, 1]]),
+    "gains forgotten": _change("norm", np.ones_like),
+    "gains of input and state swapped": _change("norm", lambda a: a[::-1]),
+    "gain and offset of the cell swapped": _change("norm_cell", lambda a: a[::-1]),
     "scales of the input forgotten": _forget("input_scale"),
     "scales of the input at the next gate": _change("input_scale", lambda a: np.roll(a, 1, axis=1)),
     "scales of the state forgotten": _forget("state_scale"),

@@ -1,9 +1,7 @@
 // What a chunk's way back adds up: gradients of states, inputs and parameters.
 #pragma once
 
-#include "gru.h"
-#include "lstm.h"
-#include "simple_rnn.h"
+#include "norm_cells.h"
 #include "zoneout.h"
 
 namespace sunhwan {
@@ -24,6 +22,26 @@ template <>
 constexpr int kRecurrentCount<GruResetAfter> = 3;
 template <>
 constexpr int kRecurrentCount<GruResetBefore> = 2;  // h's part is done in step_back
+
+// Of a normalised cell that are blocks of its own, and so are those that meet W^T.
+template <>
+constexpr int kRecurrentFirst<NormSimpleRnn> = NormSimpleRnn::kRecurrent;
+template <>
+constexpr int kRecurrentFirst<NormLstm> = NormLstm::kRecurrent;
+template <>
+constexpr int kRecurrentFirst<NormGru> = NormGru::kRecurrent;
+template <>
+constexpr int kRecurrentCount<NormLstm> = 4;
+template <>
+constexpr int kRecurrentCount<NormGru> = 3;
+template <class Cell>
+constexpr int kInputFirst = 0;
+template <>
+constexpr int kInputFirst<NormSimpleRnn> = NormSimpleRnn::kInput;
+template <>
+constexpr int kInputFirst<NormLstm> = NormLstm::kInput;
+template <>
+constexpr int kInputFirst<NormGru> = NormGru::kInput;
 
 // dh += dy of one step, for all rows whose output was not a constant zero.
 SUNHWAN_INLINE void add_output_gradient(const Context& x, const float* dy, int64_t s) {
@@ -85,8 +103,9 @@ SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z,
   }
 }
 
-// dx of the open segment; zero where a step was skipped. Where the input was scaled, gate by gate.
-SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
+// dx of the open segment, from the first gate record's blocks that meet W^T on; zero where a step
+// was skipped. Where the input was scaled, gate by gate.
+SUNHWAN_OUTLINE void input_gradient(const Context& x, const float* z, float* dx) {
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
   const int64_t row_steps = c.offset[c.steps];
@@ -111,7 +130,7 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, float* dx) {
         for (int part = 0; part < parts; ++part) {
           const float* rows[M];
           vf sum[M][N] = {};
-          for (int r = 0; r < M; ++r) rows[r] = c.z + (q + r) * l.ld + part * width;
+          for (int r = 0; r < M; ++r) rows[r] = z + (q + r) * l.ld + part * width;
           multiply<M, N>(sum, rows, width, panel + part * width * N * kLanes);
           for (int r = 0; r < M; ++r) {
             float* out = dx + c.cell[q + r] * x.p.D;
@@ -182,7 +201,7 @@ SUNHWAN_OUTLINE void peephole_gradient(const Context& x, float* sums) {
 }
 
 // What W x + b of each id is owed, from all row-steps of the segment that look it up.
-SUNHWAN_OUTLINE void add_by_id(const Context& x, const SlotSums& sums) {
+SUNHWAN_OUTLINE void add_by_id(const Context& x, const float* first, const SlotSums& sums) {
   constexpr int64_t kAhead = 8;  // row-steps between asking for a row of sums and adding to it
   const Layout& l = x.l;
   const Chunk& c = x.chunk;
@@ -197,7 +216,7 @@ SUNHWAN_OUTLINE void add_by_id(const Context& x, const SlotSums& sums) {
       for (int64_t u = begin; u < end; u += 16) __builtin_prefetch(next + u, 1);
     }
     float* to = row_of(q);
-    const float* z = c.z + q * l.ld;
+    const float* z = first + q * l.ld;
     for (int64_t u = begin; u < end; u += kLanes) store(to + u, load(to + u) + load(z + u));
   }
 }
@@ -232,12 +251,13 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
   const Layout& l = x.l;
   Chunk& c = x.chunk;
   float* const sums = slot.parameters;
+  const float* const of_input = c.z + kInputFirst<Cell> * l.Hp;
   const int64_t width = l.gates * l.Hp;
   if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.H + 1) * width);
   if (slot.place != nullptr) {
-    add_by_id(x, slot);
+    add_by_id(x, of_input, slot);
   } else if (g.dkernel != nullptr) {
-    weight_gradients(x, c.x_row, l.input_ld / l.gates, x.p.D, c.z, l.gates, sums);
+    weight_gradients(x, c.x_row, l.input_ld / l.gates, x.p.D, of_input, l.gates, sums);
   }
   if (g.drecurrent != nullptr) {
     float* du = sums + x.p.D * width;

@@ -26,7 +26,11 @@ int64_t pack_parts(const Problem&, const Layout& l, bool backward) {
 }
 
 void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, int64_t part) {
-  if (part == 0) return pack_bias(p, l, w.bias);
+  if (part == 0) {
+    pack_bias(p, l, w.bias);
+    if (p.normalizes()) pack_norm(p, l, w.bias);
+    return;
+  }
   part -= 1;
   if (part < l.units.count) {
     pack_tile(p, l, input_columns(p, l), part, w.kernel);
@@ -62,10 +66,13 @@ template <class Run>
 void with_cell(const Problem& p, Run&& run) {
   switch (p.kind) {
     case Kind::simple_rnn:
-      return run(static_cast<SimpleRnn*>(nullptr));
+      return p.normalizes() ? run(static_cast<NormSimpleRnn*>(nullptr))
+                            : run(static_cast<SimpleRnn*>(nullptr));
     case Kind::lstm:
-      return run(static_cast<Lstm*>(nullptr));
+      return p.normalizes() ? run(static_cast<NormLstm*>(nullptr))
+                            : run(static_cast<Lstm*>(nullptr));
     case Kind::gru:
+      if (p.normalizes()) return run(static_cast<NormGru*>(nullptr));
       return p.reset_after ? run(static_cast<GruResetAfter*>(nullptr))
                            : run(static_cast<GruResetBefore*>(nullptr));
   }
@@ -133,7 +140,7 @@ void finish_groups(const Problem& p, const Layout& l, const Weights& w, const Su
   }
   const Context x = context(p, l, w, c, alone);
   if (args.dkernel != nullptr) weight_gradients(x, c.x_row, 0, p.D, z, l.gates, sums);
-  if (args.dtable != nullptr) input_gradient(x, args.dtable);
+  if (args.dtable != nullptr) input_gradient(x, z, args.dtable);
 }
 
 // to[gate(g) * H + u] = sum over slots of from[g * Hp + u], for `count` gates from `first` on.
@@ -173,6 +180,15 @@ void collect(const Problem& p, const Layout& l, const float* sums, int64_t slots
     if (args.dpeephole != nullptr) {  // i f, and behind the candidate o
       collect_row(p, l, from + width, slots, 0, 2, false, args.dpeephole);
       collect_row(p, l, from + width, slots, 3, 1, false, args.dpeephole - p.H);
+    }
+    if (args.dnorm != nullptr) {
+      collect_row(p, l, from + 2 * width, slots, 0, l.gates, true, args.dnorm);
+      if (p.norm_rows() > 1) {
+        collect_row(p, l, from + 3 * width, slots, 0, l.gates, false, args.dnorm + columns);
+      }
+    }
+    if (args.dnorm_cell != nullptr) {
+      collect_row(p, l, from + 4 * width, slots, 0, 2, false, args.dnorm_cell);
     }
   }
 }

@@ -115,6 +115,9 @@ void backward_pass(const Context& x, const BackwardArgs& g, const SlotSums& sums
   if (x.team.id == 0) {
     load_state(x, g.dh, c.dh);
     if (has_cell) load_state(x, g.dc, c.dc);
+    const bool wants_gains = g.dnorm != nullptr || g.dnorm_cell != nullptr;
+    float* const behind_biases = sums.parameters + (x.p.D + x.p.H + 2) * x.l.gates * x.l.Hp;
+    c.norm_sums = wants_gains ? behind_biases : nullptr;
   }
   for (int64_t n = x.p.segments() - 1; n >= 0; --n) {
     if (x.team.id == 0) {
@@ -139,7 +142,9 @@ void backward_pass(const Context& x, const BackwardArgs& g, const SlotSums& sums
       after_step_back(x, s);
     }
     parameter_gradients<Cell>(x, g, sums);
-    if (g.dx != nullptr && sums.place == nullptr) input_gradient(x, g.dx);
+    if (g.dx != nullptr && sums.place == nullptr) {
+      input_gradient(x, c.z + kInputFirst<Cell> * x.l.Hp, g.dx);
+    }
     x.team.sync();
   }
   if (x.team.id == 0) {

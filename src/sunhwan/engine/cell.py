@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sunhwan.errors import UsageError
+from sunhwan.errors import ShapeError, UsageError
 
 #: gates of each kind, in the order in which Keras lays out the columns of its weights
 GATES: dict[str, tuple[str, ...]] = {
@@ -34,6 +34,9 @@ class Cell:
     zoneout_h, zoneout_c
         Probability that an element of the output h, of an LSTM's cell c, is not renewed in a step
         (`sunhwan.engine.zoneout`), from 0 up to, not including, 1.
+    norm_epsilon
+        Above 0: sums are normalised (`sunhwan.engine.recurrences_normalized`), and this is added
+        to their variance. 0: there is no normalisation. A GRU then has to reset after.
 
     Raises
     ------
@@ -52,6 +55,7 @@ class Cell:
     reset_after: bool = True
     zoneout_h: float = 0.0
     zoneout_c: float = 0.0
+    norm_epsilon: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
@@ -72,6 +76,16 @@ class Cell:
                 f"received {self.zoneout_c!r}",
                 hint="`zoneout_h` is the one for its output h",
             )
+        if not 0 <= self.norm_epsilon < 1e30:
+            raise UsageError(
+                f"`norm_epsilon` must be a number of at least 0, received {self.norm_epsilon!r}"
+            )
+        if self.norm_epsilon and self.kind == "gru" and not self.reset_after:
+            raise UsageError(
+                "`norm_epsilon` must be 0 for a gru with reset_after=False: layer normalisation "
+                f"needs the reset after the product, received {self.norm_epsilon!r}",
+                hint="use reset_after=True",
+            )
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -87,6 +101,32 @@ class Cell:
     def zoneout(self) -> tuple[float, ...]:
         """Probability of zoneout for each state."""
         return (self.zoneout_h, self.zoneout_c)[: self.states]
+
+    def norm_shapes(self, units: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights of normalisation by name; none where `norm_epsilon` is 0.
+
+        ``norm`` holds the gains of the input's and of the recurrent sums, of a SimpleRNN of their
+        sum; ``norm_cell`` gain and offset of an LSTM's cell.
+
+        Examples
+        --------
+        >>> Cell("lstm", norm_epsilon=1e-3).norm_shapes(5)
+        {'norm': (2, 20), 'norm_cell': (2, 5)}
+        """
+        if not self.norm_epsilon:
+            return {}
+        rows = 1 if self.kind == "simple_rnn" else 2
+        shapes: dict[str, tuple[int, ...]] = {"norm": (rows, len(self.gates) * units)}
+        return shapes | ({"norm_cell": (2, units)} if self.kind == "lstm" else {})
+
+    def check_norm(self, name: str, is_given: bool) -> None:
+        """Raise `ShapeError` if a weight of `norm_shapes` is missing, or given without meaning."""
+        if is_given == (name in self.norm_shapes(1)):
+            return
+        about = f"a {self.kind} with norm_epsilon={self.norm_epsilon}"
+        if is_given:
+            raise ShapeError(f"`{name}` must be None for {about}, which has no such weight")
+        raise ShapeError(f"`{name}` is missing, which {about} needs")
 
     def bias_shape(self, units: int) -> tuple[int, ...]:
         """Shape of Keras's bias for ``units`` units: two rows for a GRU that resets after."""

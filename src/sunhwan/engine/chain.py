@@ -72,6 +72,8 @@ class Chain:
         recurrent_kernel: Any,
         bias: Any = None,
         peephole: Any = None,
+        norm: Any = None,
+        norm_cell: Any = None,
         zero_output_for_mask: bool = False,
     ) -> None:
         """Add a recurrence that starts from zeros; arguments as of `sunhwan.engine.rnn`.
@@ -88,6 +90,11 @@ class Chain:
         columns = len(cell.gates) * units
         if bias is not None:
             bias = _floats("bias", bias, cell.bias_shape(units)).reshape(-1)
+        gains = {"norm": norm, "norm_cell": norm_cell}
+        shapes = cell.norm_shapes(units)
+        for name, value in gains.items():
+            cell.check_norm(name, value is not None)
+            gains[name] = None if value is None else _floats(name, value, shapes[name])
         self.native.recurrent(
             list(GATES).index(cell.kind),
             ACTIVATIONS.index(cell.activation),
@@ -98,8 +105,10 @@ class Chain:
             _floats("recurrent_kernel", recurrent_kernel, (units, columns)),
             bias,
             None if peephole is None else _floats("peephole", peephole, (3, units)),
+            *gains.values(),
             cell.zoneout_h,
             cell.zoneout_c,
+            cell.norm_epsilon,
         )
         self.features = units
         self.states += [(self.batch_size, units)] * cell.states

@@ -30,6 +30,11 @@ class Run:
     peephole
         ``float[3, H]``, LSTM only: weights from the cell to the gates i, f and o (Gers &
         Schmidhuber 2000). It is differentiated.
+    norm, norm_cell
+        ``float[2, G*H]``, of a SimpleRNN ``float[1, H]``, gains of the normalised sums of the input
+        and of the state, and for an LSTM ``float[2, H]``, gain and offset of its normalised cell:
+        layer normalisation (Ba, Kiros & Hinton 2016), where `Cell.norm_epsilon` is not 0. They
+        are differentiated.
     input_scale, state_scale
         ``float[B, G, D]`` and ``float[B, G, H]``: what multiplies the input, and the state h
         before the step, on their way into each gate (`Cell.gates`), the same in all steps:
@@ -45,6 +50,8 @@ class Run:
     initial_state: tuple[Any, ...] | None = None
     go_backwards: bool = False
     peephole: Any = None
+    norm: Any = None
+    norm_cell: Any = None
     input_scale: Any = None
     state_scale: Any = None
     noise: Any = None
@@ -111,6 +118,8 @@ def run_operands(cell: Cell, sizes: Sizes, run: Run) -> dict[str, Array]:
         "state_scale": (run.state_scale, (batch, gates, units), "(B, G, H)"),
         "noise": (run.noise, (batch, 2), "(B, 2)"),
     }
+    for name, shape in cell.norm_shapes(units).items():
+        wanted[name] = (getattr(run, name), shape, "of the gains")
     for i, state in enumerate(first):
         wanted[f"initial_state[{i}]"] = (state, (batch, units), "(B, H)")
     own = {
@@ -140,6 +149,8 @@ def _check_run(cell: Cell, sizes: Sizes, run: Run) -> None:
             f"`initial_state` must hold {cell.states} array(s) for a {cell.kind}, "
             f"received {len(run.initial_state)}"
         )
+    for name in ("norm", "norm_cell"):
+        cell.check_norm(name, getattr(run, name) is not None)
     if run.peephole is not None and cell.kind != "lstm":
         raise ShapeError(f"`peephole` must be None for a {cell.kind}, which has no cell c")
 

@@ -41,6 +41,17 @@ def _into_gates(y: Array, weight: Array, scale: Array | None) -> Array:
     return jnp.concatenate([(y * by_gate[k]) @ part for k, part in enumerate(parts)], axis=-1)
 
 
+def _normalized(cell: Cell, sums: Array, gains: Array) -> Array:
+    """Return the sums of all gates normalised, those of a GRU's candidate apart, times gains."""
+    cuts = [gains.shape[-1] * 2 // 3] if cell.kind == "gru" else []
+    parts = []
+    for part in jnp.split(sums, cuts, axis=-1):
+        rest = part - part.mean(axis=-1, keepdims=True)
+        variance = (rest * rest).mean(axis=-1, keepdims=True)
+        parts.append(rest / jnp.sqrt(variance + cell.norm_epsilon))
+    return gains * jnp.concatenate(parts, axis=-1)
+
+
 def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
     """Return what takes a step; its gates are as `Cell.gates` has them.
 
@@ -49,26 +60,37 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
     act, gate = _FUNCTIONS[cell.activation], _FUNCTIONS[cell.recurrent_activation]
     recurrent, bias = operands["recurrent"], operands.get("bias")
     scale, peephole = operands.get("state_scale"), operands.get("peephole")
+    norm, norm_cell = operands.get("norm"), operands.get("norm_cell")
     units = recurrent.shape[0]
 
     def simple_rnn(states: States, wx: Array) -> Any:
-        h = act(wx + _into_gates(states[0], recurrent, scale))
+        a = wx + _into_gates(states[0], recurrent, scale)
+        if norm is not None:
+            a = _normalized(cell, a, norm[0]) + (0 if bias is None else bias)
+        h = act(a)
         return (h,), (h,)
+
+    def recurrent_sums(h: Array) -> Array:
+        uh = _into_gates(h, recurrent, scale)
+        return uh if norm is None else _normalized(cell, uh, norm[1])
 
     def lstm(states: States, wx: Array) -> Any:
         h, c = states
-        i, f, g, o = jnp.split(wx + _into_gates(h, recurrent, scale), 4, axis=-1)
+        i, f, g, o = jnp.split(wx + recurrent_sums(h), 4, axis=-1)
         if peephole is not None:
             i, f = i + peephole[0] * c, f + peephole[1] * c
         i, f, g = gate(i), gate(f), act(g)
         c = f * c + i * g
         o = gate(o if peephole is None else o + peephole[2] * c)
-        return (o * act(c), c), (i, f, g, o)
+        if norm_cell is None:
+            return (o * act(c), c), (i, f, g, o)
+        out = act(_normalized(cell, c, norm_cell[0]) + norm_cell[1])
+        return (o * out, c), (i, f, g, o)
 
     def gru(states: States, wx: Array) -> Any:
         (h,) = states
         if cell.reset_after:
-            uh = _into_gates(h, recurrent, scale) + (0 if bias is None else bias[1])
+            uh = recurrent_sums(h) + (0 if bias is None else bias[1])
             z, r = jnp.split(gate(wx[:, : 2 * units] + uh[:, : 2 * units]), 2, axis=-1)
             candidate = act(wx[:, 2 * units :] + r * uh[:, 2 * units :])
         else:
@@ -132,16 +154,20 @@ def steps(
             new = tuple(n + more for n, more in zip(new, nudge, strict=True))
         return new, (new, gates)
 
-    wx, kept = _input_product(x, operands), _kept(cell, operands, x.shape[1])
+    wx, kept = _input_product(cell, x, operands), _kept(cell, operands, x.shape[1])
     by_time = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), (wx, mask, reset, kept, nudges))
     last, found = jax.lax.scan(body, first, by_time, reverse=go_backwards)
     after, gates = jax.tree.map(lambda a: jnp.swapaxes(a, 0, 1), found)
     return after, gates, last
 
 
-def _input_product(x: Array, operands: Mapping[str, Array]) -> Array:
+def _input_product(cell: Cell, x: Array, operands: Mapping[str, Array]) -> Array:
     bias = operands.get("bias")
     wx = _into_gates(x, operands["kernel"], operands.get("input_scale"))
+    if "norm" in operands:
+        if cell.kind == "simple_rnn":  # its two sums are normalised as one
+            return wx
+        wx = _normalized(cell, wx, operands["norm"][0])
     if bias is None:
         return wx
     return wx + (bias[0] if bias.ndim == 2 else bias)

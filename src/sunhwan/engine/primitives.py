@@ -38,7 +38,7 @@ Array = jax.Array
 Named = dict[str, Any]
 #: what all runs of a call share
 _SHARED = ("x", "table", "ids", "mask", "reset")
-_WEIGHTS = ("kernel", "recurrent", "bias", "peephole")
+_WEIGHTS = ("kernel", "recurrent", "bias", "peephole", "norm", "norm_cell")
 #: what one run has, and what of it has no derivative
 _CHOICES = ("input_scale", "state_scale", "noise")
 _DISCRETE = ("ids", "mask", "reset", *_CHOICES)
@@ -84,6 +84,7 @@ class Options:
             "backwards": np.int64(sum(1 << run for run, back in enumerate(self.backwards) if back)),
             "zoneout_h": np.float64(self.cell.zoneout_h),
             "zoneout_c": np.float64(self.cell.zoneout_c),
+            "norm_epsilon": np.float64(self.cell.norm_epsilon),
         }
 
 

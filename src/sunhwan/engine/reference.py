@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.engine.cell import Cell
-from sunhwan.engine.recurrences import Array, Memo, State, Weights, equations
+from sunhwan.engine.recurrence_parts import Array, Memo, State, Weights
+from sunhwan.engine.recurrences import equations
 from sunhwan.engine.reference_inputs import Inputs, as_float64, check_inputs, check_states
 from sunhwan.engine.zoneout import chosen
 
@@ -33,8 +34,8 @@ from sunhwan.engine.zoneout import chosen
 class Gradients:
     """Derivatives of a loss, each shaped like the argument of `forward` it belongs to.
 
-    ``bias`` and ``peephole`` are None where `forward` had none; ``initial_state`` is there in any
-    case.
+    ``bias``, ``peephole``, ``norm`` and ``norm_cell`` are None where `forward` had none;
+    ``initial_state`` is there in any case.
     """
 
     x: Array
@@ -43,6 +44,8 @@ class Gradients:
     bias: Array | None
     initial_state: State
     peephole: Array | None
+    norm: Array | None
+    norm_cell: Array | None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ def forward(
     zero_output_for_mask: bool = False,
     reset: ArrayLike | None = None,
     peephole: ArrayLike | None = None,
+    norm: ArrayLike | None = None,
+    norm_cell: ArrayLike | None = None,
     input_scale: ArrayLike | None = None,
     state_scale: ArrayLike | None = None,
     noise: ArrayLike | None = None,
@@ -115,6 +120,8 @@ def forward(
         bool[B, T]. At True the states are zero before that step.
     peephole
         Weights of an LSTM's gates i, f and o for the cell, [3, H]; none where None.
+    norm, norm_cell
+        Weights of layer normalisation, of the shapes `Cell.norm_shapes` gives; None without it.
     input_scale, state_scale
         Factors of the input and of the state on their way into each gate, [B, G, D] and [B, G, H];
         ones where None.
@@ -140,7 +147,8 @@ def forward(
     """
     inputs = check_inputs(
         cell, x, kernel, recurrent_kernel, bias, initial_state, mask, reset=reset,
-        peephole=peephole, input_scale=input_scale, state_scale=state_scale, noise=noise,
+        peephole=peephole, norm=norm, norm_cell=norm_cell, input_scale=input_scale,
+        state_scale=state_scale, noise=noise,
     )  # fmt: skip
     step, _ = equations(cell)
     B, T, _ = inputs.x.shape
@@ -235,7 +243,7 @@ def backward(
         d_w["recurrent_kernel"],
         d_w.get("bias"),
         d_state,
-        d_w.get("peephole"),
+        *(d_w.get(name) for name in ("peephole", "norm", "norm_cell")),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sunhwan.engine.cell import Cell
-from sunhwan.engine.recurrences import Array, Scales, Weights
+from sunhwan.engine.recurrence_parts import Array, Scales, Weights
 from sunhwan.errors import ShapeError
 
 #: an axis per entry: its name, and its length where that is already known
@@ -44,6 +44,8 @@ def check_inputs(
     *,
     reset: ArrayLike | None = None,
     peephole: ArrayLike | None = None,
+    norm: ArrayLike | None = None,
+    norm_cell: ArrayLike | None = None,
     input_scale: ArrayLike | None = None,
     state_scale: ArrayLike | None = None,
     noise: ArrayLike | None = None,
@@ -67,6 +69,8 @@ def check_inputs(
         recurrent_kernel=as_float64("recurrent_kernel", recurrent_kernel, {"H": H, "G*H": columns}),
         bias=np.zeros(cell.bias_shape(H)) if bias is None else as_float64("bias", bias, bias_shape),
         peephole=None if peephole is None else _check_peephole(cell, peephole, H),
+        norm=_check_norm(cell, "norm", norm, H),
+        norm_cell=_check_norm(cell, "norm_cell", norm_cell, H),
     )
 
     def scale(name: str, value: ArrayLike | None, axis: str, length: int) -> Array | None:
@@ -140,6 +144,14 @@ def _check_peephole(cell: Cell, peephole: ArrayLike, H: int) -> Array:
     if cell.kind != "lstm":
         raise ShapeError(f"`peephole` must be None for a {cell.kind}, which has no cell c")
     return as_float64("peephole", peephole, {"gates i f o": 3, "H": H})
+
+
+def _check_norm(cell: Cell, name: str, value: ArrayLike | None, H: int) -> Array | None:
+    wanted = cell.norm_shapes(H).get(name)
+    cell.check_norm(name, value is not None)
+    if value is None or wanted is None:
+        return None
+    return as_float64(name, value, {"rows": wanted[0], "columns": wanted[1]})
 
 
 def _check_steps(

@@ -105,6 +105,7 @@ def suits_cudnn(layer: Any) -> bool:
         and not (layer.go_backwards and layer.return_sequences)
         and not any(getattr(layer, "zoneout_rates", ()))
         and not getattr(layer, "use_peephole", False)
+        and not getattr(layer, "use_layer_norm", False)
     )
 
 

@@ -28,11 +28,29 @@ PAIRS: ContextVar[Mapping[int, Pair]] = ContextVar("PAIRS", default=MappingProxy
 class FusedLoop:
     """Overrides the one method of Keras's RNN layers that runs the recurrence."""
 
-    def __init__(self, *args: Any, zoneout: Any = 0.0, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        zoneout: Any = 0.0,
+        use_layer_norm: bool = False,
+        norm_epsilon: float = 1e-3,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self.zoneout = zoneout
+        self.use_layer_norm = use_layer_norm
+        self.norm_epsilon = (
+            variants.checked_norm_epsilon(self, norm_epsilon) if use_layer_norm else 0.0
+        )
+        self.norm_gain: Any = None
         states = len(self.state_size)  # type: ignore[attr-defined]
         self.zoneout_rates = variants.zoneout_rates(zoneout, states, f"layer `{self.name}`")  # type: ignore[attr-defined]
+
+    def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
+        """Make the weights; the layer's own stand first in `weights`, those of its cell behind."""
+        super().build(sequences_shape, initial_state_shape)  # type: ignore[misc]
+        if self.use_layer_norm:
+            variants.add_norm_weights(self)
 
     def call(
         self,
@@ -70,6 +88,8 @@ class FusedLoop:
         """Return the arguments; of our own those that are set, so that Keras's layer takes it."""
         rates = self.zoneout_rates
         own = {"zoneout": list(rates) if len(rates) > 1 else rates[0]} if any(rates) else {}
+        if self.use_layer_norm:
+            own |= {"use_layer_norm": True, "norm_epsilon": self.norm_epsilon}
         return {**super().get_config(), **own}  # type: ignore[misc]
 
     def inner_loop(
@@ -141,7 +161,8 @@ def _run_of(layer: Any, initial_state: Any, sequences: Any, training: bool) -> e
         zones_out = any(layer.zoneout_rates)
         drawn = variants.in_training(cell, sequences, initial_state, zones_out)
     noise = drawn.pop("noise", None)
-    optional = {"bias": cell.bias, "peephole": getattr(layer, "peephole_kernel", None), **drawn}
+    optional = {"bias": cell.bias, "peephole": getattr(layer, "peephole_kernel", None)}
+    optional |= variants.norm_weights(layer) | drawn
     return engine.Run(
         _exact(cell.kernel, sequences),
         _exact(cell.recurrent_kernel, sequences),
@@ -225,6 +246,7 @@ def engine_cell(layer: Any) -> engine.Cell:
         )
         or "",
         reset_after=getattr(cell, "reset_after", True),
+        norm_epsilon=getattr(layer, "norm_epsilon", 0.0),
         **dict(zip(("zoneout_h", "zoneout_c"), rates, strict=False)),
     )
 
@@ -241,6 +263,10 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
     zoneout
         Probability that a unit keeps its state in a step (Krueger et al. 2017): in training at
         random, in inference by the expectation. Our own argument, as ``reset`` is in `call`.
+    use_layer_norm, norm_epsilon
+        Normalise ``x W + h U`` over the units (Ba, Kiros & Hinton 2016), ``norm_epsilon`` being
+        added to the variance; a weight ``norm_gain``, ``(1, units)``, multiplies it, and the bias
+        is added behind.
 
     Examples
     --------
@@ -266,6 +292,11 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
         Schmidhuber 2000), through weights ``peephole_kernel`` of shape ``(3, units)``.
     peephole_initializer
         How these begin.
+    use_layer_norm, norm_epsilon
+        Normalise ``x W`` and ``h U``, each over all gates, and the cell on its way out (Ba, Kiros &
+        Hinton 2016), ``norm_epsilon`` being added to the variances. Weights ``norm_gain``,
+        ``(2, 4 * units)``, multiply the first two, and ``cell_gain`` and ``cell_offset``,
+        ``(units,)`` each, follow upon the third. The bias is added behind.
 
     Examples
     --------
@@ -278,6 +309,9 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     (1, 4)
     >>> layer.peephole_kernel.shape
     (3, 4)
+    >>> layer = LSTM(4, use_layer_norm=True)
+    >>> layer(np.ones((1, 5, 3))).shape, layer.norm_gain.shape
+    ((1, 4), (2, 16))
     """
 
     def __init__(
@@ -296,7 +330,7 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
         self.peephole_kernel = None
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
-        """Make the weights; those of the peepholes stand first in `weights`, as the layer's own."""
+        """Make the weights; the layer's own stand first in `weights`, those of its cell behind."""
         super().build(sequences_shape, initial_state_shape)
         if self.use_peephole:
             self.peephole_kernel = self.add_weight(
@@ -321,6 +355,11 @@ class GRU(FusedLoop, keras.layers.GRU):  # type: ignore[misc]
     zoneout
         Probability that a unit keeps its state in a step (Krueger et al. 2017): in training at
         random, in inference by the expectation. Our own argument, as ``reset`` is in `call`.
+    use_layer_norm, norm_epsilon
+        Normalise ``x W`` and ``h U`` (Ba, Kiros & Hinton 2016), each over both gates and over the
+        candidate by itself, ``norm_epsilon`` being added to the variances; weights ``norm_gain``,
+        ``(2, 3 * units)``, multiply them, and the biases are added behind. ``reset_after`` must be
+        True.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sunhwan.engine.chain import Chain
 from sunhwan.errors import UsageError
-from sunhwan.layers import paths
+from sunhwan.layers import paths, variants
 from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.id_dropout import IdDropout
 from sunhwan.layers.recurrent import GRU, LSTM, FusedLoop, SimpleRNN, engine_cell
@@ -132,6 +132,7 @@ def _recurrent(to: Builder, layer: Any) -> None:
     if layer.go_backwards:
         raise refuse(layer, "go_backwards=True reads the sequence from its end")
     cell, peephole = layer.cell, getattr(layer, "peephole_kernel", None)
+    gains = {name: array(value) for name, value in variants.norm_weights(layer).items()}
     # Keras zeroes the one output of a stock layer too, ours does as Keras's documentation says.
     zeroes = layer.return_sequences or not isinstance(layer, FusedLoop)
     to.chain.recurrent(
@@ -140,6 +141,7 @@ def _recurrent(to: Builder, layer: Any) -> None:
         array(cell.recurrent_kernel),
         array(cell.bias) if cell.use_bias else None,
         None if peephole is None else array(peephole),
+        **gains,
         zero_output_for_mask=bool(layer.zero_output_for_mask and zeroes),
     )
     to.is_sequence = layer.return_sequences

@@ -1,4 +1,4 @@
-"""What our layers can do beside Keras's: zoneout, peepholes, resets; and dropout in the engine."""
+"""What our layers can do beside Keras's: zoneout, peepholes, normalisation, resets; and dropout."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
+from sunhwan import engine
 from sunhwan.errors import UsageError
-from sunhwan.layers.paths import Path
+from sunhwan.layers.paths import Path, kind_of
 
 #: the ``reset`` of the layer that is being called: Keras's `RNN.call` knows no such argument
 _RESET: ContextVar[Any] = ContextVar("_RESET", default=None)
@@ -40,6 +41,53 @@ def zoneout_rates(zoneout: Any, states: int, where: str) -> tuple[float, ...]:
     return tuple(map(float, rates))
 
 
+def checked_norm_epsilon(layer: Any, epsilon: Any) -> float:
+    """Return the ``norm_epsilon`` of a layer with ``use_layer_norm``.
+
+    Raises
+    ------
+    UsageError
+        If it is no number above 0, or the layer is a GRU that resets before the product.
+
+    Examples
+    --------
+    >>> checked_norm_epsilon(keras.layers.GRU(3), 1e-3)
+    0.001
+    """
+    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1e30:
+        raise UsageError(
+            f"`norm_epsilon` of layer `{layer.name}` must be a number above 0, received {epsilon!r}"
+        )
+    if not getattr(layer.cell, "reset_after", True):
+        raise UsageError(
+            f"layer `{layer.name}` cannot have `use_layer_norm` with reset_after=False: its sums "
+            "are normalised before the reset gate multiplies them",
+            hint="use reset_after=True",
+        )
+    return float(epsilon)
+
+
+def add_norm_weights(layer: Any) -> None:
+    """Give a layer that is being built the weights of layer normalisation: none is drawn."""
+    cell = engine.Cell(kind_of(layer.cell), norm_epsilon=layer.norm_epsilon)
+    shape = cell.norm_shapes(layer.units)["norm"]
+    layer.norm_gain = layer.add_weight(shape=shape, name="norm_gain", initializer="ones")
+    if cell.kind == "lstm":
+        of_units = (layer.units,)
+        layer.cell_gain = layer.add_weight(of_units, name="cell_gain", initializer="ones")
+        layer.cell_offset = layer.add_weight(of_units, name="cell_offset", initializer="zeros")
+
+
+def norm_weights(layer: Any) -> dict[str, Any]:
+    """Return what `sunhwan.engine.Run` takes for layer normalisation: nothing without it."""
+    if getattr(layer, "norm_gain", None) is None:
+        return {}
+    found = {"norm": layer.norm_gain}
+    if hasattr(layer, "cell_gain"):
+        found["norm_cell"] = keras.ops.stack([layer.cell_gain, layer.cell_offset])
+    return found
+
+
 @contextlib.contextmanager
 def resetting(reset: Any) -> Iterator[None]:
     """Within, `reset_of_call` gives ``reset`` as ``bool[B, T]``, or None."""
@@ -62,6 +110,7 @@ def require_engine(layer: Any, path: Path) -> None:
     asked = {
         "zoneout": any(layer.zoneout_rates),
         "use_peephole": getattr(layer, "use_peephole", False),
+        "use_layer_norm": layer.use_layer_norm,
         "reset": reset_of_call() is not None,
     }
     names = [f"`{name}`" for name, is_asked in asked.items() if is_asked]

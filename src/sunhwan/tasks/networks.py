@@ -154,7 +154,10 @@ class Network(BaseModel):
         from sunhwan import layers
 
         kinds = {"simple": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
-        options = {"return_sequences": keeps_steps, "recurrent_dropout": self.recurrent_dropout}
+        options: dict[str, Any] = {
+            "return_sequences": keeps_steps,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
         name = f"{self.cell}_{number}"
         if not self.bidirectional:
             return kinds[self.cell](self.units, name=name, **options)

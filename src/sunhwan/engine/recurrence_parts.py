@@ -1,0 +1,88 @@
+"""What all recurrences are made of: weights, scales, what a step gives, products with gates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sunhwan.engine.cell import Cell
+
+Array = NDArray[np.float64]
+State = tuple[Array, ...]
+#: what a step forward keeps for the same step backward
+Memo = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights in Keras's layout: [D, G*H], [H, G*H] and `Cell.bias_shape`, zero for no bias.
+
+    ``peephole`` is [3, H] for the gates i, f and o, or None. ``norm`` and ``norm_cell`` are there
+    where `Cell.norm_epsilon` is not 0 (`sunhwan.engine.recurrences_normalized`).
+    """
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    peephole: Array | None = None
+    norm: Array | None = None
+    norm_cell: Array | None = None
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Factors of input and state on their way into each gate, [B, G, D] and [B, G, H].
+
+    None stands for ones.
+    """
+
+    input: Array | None = None
+    state: Array | None = None
+
+    def of(self, rows: NDArray[np.bool_]) -> Scales:
+        """Return those of some rows."""
+        return Scales(*(None if s is None else s[rows] for s in (self.input, self.state)))
+
+
+ONES = Scales()
+
+
+@dataclass(frozen=True)
+class StepGradients:
+    """What one step adds to the gradients, and the derivative for the state before the step."""
+
+    x: Array
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    state: State
+    peephole: Array | None = None
+    norm: Array | None = None
+    norm_cell: Array | None = None
+
+
+Forward = Callable[[Cell, Weights, Array, State, Scales], tuple[State, Memo]]
+Backward = Callable[[Cell, Weights, Memo, State, Scales], StepGradients]
+
+
+def into_gates(y: Array, weight: Array, scale: Array | None) -> Array:
+    """Return ``(y * s_k) W_k`` for each gate k, side by side."""
+    if scale is None:
+        return y @ weight
+    parts = np.split(weight, scale.shape[1], axis=1)
+    return np.concatenate([(y * scale[:, k]) @ part for k, part in enumerate(parts)], axis=1)
+
+
+def out_of_gates(d_a: Array, y: Array, weight: Array, scale: Array | None) -> tuple[Array, Array]:
+    """Return the derivatives of `into_gates` for ``y`` and ``weight``."""
+    if scale is None:
+        return d_a @ weight.T, y.T @ d_a
+    d_y, d_weight = np.zeros_like(y), []
+    parts = np.split(weight, scale.shape[1], axis=1)
+    for k, (d_a_k, part) in enumerate(zip(np.split(d_a, len(parts), axis=1), parts, strict=True)):
+        d_y += (d_a_k @ part.T) * scale[:, k]
+        d_weight.append((y * scale[:, k]).T @ d_a_k)
+    return d_y, np.concatenate(d_weight, axis=1)
