@@ -67,7 +67,8 @@ void for_each_chunk(const Calls& calls, Pool& pool, const Run& run) {
 // functions. Rates of one core: about 8 GB/s to memory it shares, 100 GFLOP/s, 1 ns a gate.
 bool is_worth_a_record(const Problem& p) {
   const double gates = gate_count(p.kind), units = double(p.H);
-  const double remember = 2 * sizeof(float) * (gates + 3) * units / 8e9;
+  const double normalized = p.normalizes() ? 2 * gates + 1 : 0;  // blocks of a record
+  const double remember = 2 * sizeof(float) * (gates + 3 + normalized) * units / 8e9;
   const double compute = 2 * gates * units * double(p.D + p.H) / 1e11 + gates * units * 1e-10;
   return compute > 2 * remember;
 }

@@ -414,7 +414,8 @@ def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = E
     going forward and G*H going back. Steps hand their errors on, not amplified with the weights
     of `arrays`: after T steps that is sqrt(T n) eps/2 <= (T + n) eps/4. The gradient of a weight
     then sums B*T such terms. Gate functions by polynomials, and differences such as 1 - z, add a
-    few eps, for which 8 stand. With a safety factor of 4 on the sums::
+    few eps, for which 8 stand. Normalisation divides sums and their errors by the same deviation,
+    which in the cases is about as large as the sums. With a safety factor of 4 on the sums::
 
         tolerance = eps (8 + T + D + H + [backward: G*H + [weights: B*T]]) max|value|
 

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sunhwan.engine import Cell, Lookup, embedding_lookup, rnn
+from sunhwan.engine import Cell, Lookup, Run, embedding_lookup, rnn, rnns
 
 _FFI_CALL = jax.ffi.ffi_call
 
@@ -70,6 +70,14 @@ def recorded() -> list[Call]:
 
         weights = [np.ones((4, 15), "f"), np.ones((5, 15), "f")]
         jax.jit(jax.grad(looked_up, (0, 1, 2))).lower(table, *weights)
+        gains = {"norm": np.ones((2, 20), "f"), "norm_cell": np.ones((2, 5), "f")}
+
+        def normalized(gains: Any) -> Any:
+            weights = np.ones((4, 20), "f"), np.ones((5, 20), "f")
+            cell = Cell("lstm", norm_epsilon=1e-3)
+            return rnns(cell, np.ones((2, 3, 4), "f"), [Run(*weights, **gains)])[0][1][0].sum()
+
+        jax.jit(jax.grad(normalized)).lower(gains)
         jax.jit(jax.grad(lambda t: embedding_lookup(t, ids).sum())).lower(table)
     finally:
         jax.ffi.ffi_call = _FFI_CALL

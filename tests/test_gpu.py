@@ -33,6 +33,7 @@ KINDS = {"SimpleRNN": layers.SimpleRNN, "LSTM": layers.LSTM, "GRU": layers.GRU}
         ({"use_cudnn": False}, "plain JAX"),
         ({"zoneout": 0.1}, "plain JAX"),
         ({"use_peephole": True}, "plain JAX"),
+        ({"use_layer_norm": True}, "plain JAX"),
         ({"activation": "gelu"}, "Keras's own loop"),
     ],
     ids=str,

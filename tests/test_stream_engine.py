@@ -243,7 +243,8 @@ def test_wrong_weights_are_refused() -> None:
 
 def test_the_module_checks_sizes_itself() -> None:
     """Its class can be reached without ours, so no size may be taken on trust."""
-    plain = (None, None, 0, 0)  # no bias, no peepholes, no zoneout
+    plain = (None, None, None, None, 0, 0, 0)  # no bias, peepholes, gains, zoneout, epsilon
+    bare = (None, None, None)  # no peepholes, no gains
     raw = native.module().Stream(2, 3)
     with pytest.raises(ValueError, match="a stream needs a stage"):
         raw.step()
@@ -258,12 +259,29 @@ def test_the_module_checks_sizes_itself() -> None:
         lambda: raw.recurrent(1, 1, 2, True, False, normal(3, 8), normal(2, 6), *plain),
         lambda: raw.recurrent(3, 1, 2, True, False, normal(3, 8), normal(2, 8), *plain),
         lambda: raw.recurrent(
-            2, 1, 2, True, False, normal(3, 6), normal(2, 6), normal(6), None, 0, 0
+            2, 1, 2, True, False, normal(3, 6), normal(2, 6), normal(6), *bare, 0, 0, 0
         ),
-        lambda: raw.recurrent(2, 1, 2, True, False, normal(3, 6), normal(2, 6), None, None, 0, 0.1),
-        lambda: raw.recurrent(1, 1, 2, True, False, normal(3, 8), normal(2, 8), None, None, 1, 0),
         lambda: raw.recurrent(
-            1, 1, 2, True, False, normal(3, 8), normal(2, 8), None, normal(4, 2), 0, 0
+            2, 1, 2, True, False, normal(3, 6), normal(2, 6), None, *bare, 0, 0.1, 0
+        ),
+        lambda: raw.recurrent(
+            1, 1, 2, True, False, normal(3, 8), normal(2, 8), None, *bare, 1, 0, 0
+        ),
+        lambda: raw.recurrent(
+            1,
+            1,
+            2,
+            True,
+            False,
+            normal(3, 8),
+            normal(2, 8),
+            None,
+            normal(4, 2),
+            None,
+            None,
+            0,
+            0,
+            0,
         ),
         lambda: native.module().Stream(0, 3),
         lambda: native.module().Stream(1, 0).gate(1),
