@@ -153,7 +153,7 @@ def test_gradients_by_kernel_are_those_of_plain_jax(
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * np.abs(want).max() + 1e-5)
 
 
-@each
+@pytest.mark.parametrize("name", ["LSTM", "SimpleRNN"])
 def test_bidirectional_has_it_in_both_directions(name: str) -> None:
     x = array(3, 6, 4)
     inner = getattr(layers, name)(UNITS, return_sequences=True, use_layer_norm=True)
@@ -234,13 +234,12 @@ def test_it_is_saved_and_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not native.available(), reason="a stream needs kernels")
-@pytest.mark.parametrize("peephole", [False, True])
-def test_a_stream_has_the_bits_of_a_call(peephole: bool) -> None:
+def test_a_stream_has_the_bits_of_a_call() -> None:
     model = keras.Sequential(
         [
             keras.Input((6, 4)),
             layers.SimpleRNN(7, return_sequences=True, use_layer_norm=True),
-            layers.LSTM(UNITS, return_sequences=True, use_layer_norm=True, use_peephole=peephole),
+            layers.LSTM(UNITS, return_sequences=True, use_layer_norm=True, use_peephole=True),
             layers.GRU(19, return_sequences=True, use_layer_norm=True, norm_epsilon=0.1),
         ]
     )
