@@ -72,6 +72,7 @@ struct ForwardResult {
   float* c;            // [B, H] last cell state of an LSTM, else null
   float* checkpoints;  // [segments, states, B, H] states before each segment; null: not written
   uint32_t* record;    // [B, 2] written with the checkpoints: where backward may find the gates
+  float* c_sequence;   // [B, T, H] the cell after every step, in order of processing; or null
 };
 
 struct BackwardArgs {
@@ -80,6 +81,7 @@ struct BackwardArgs {
   const float* dy;           // [B, T, H]; null: outputs had no influence
   const float* dh;           // [B, H] gradient of the last state
   const float* dc;           // [B, H] for an LSTM, else null
+  const float* dc_sequence;  // [B, T, H] of the cells after every step; null: they had no influence
   // Each result may be null: not wanted, never computed.
   float* dx;          // [B, T, D]; where the input is looked up, the engine's own
   float* dtable;      // [V, D] where the input is looked up, else null

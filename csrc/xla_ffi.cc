@@ -36,8 +36,8 @@ struct Options {
 };
 
 constexpr size_t kShared = 14;  // arguments that both calls begin with
-constexpr size_t kForwardArgs = kShared + 2, kForwardResults = 5;
-constexpr size_t kBackwardArgs = kShared + 5, kBackwardResults = 10;
+constexpr size_t kForwardArgs = kShared + 2, kForwardResults = 6;
+constexpr size_t kBackwardArgs = kShared + 6, kBackwardResults = 10;
 
 // Buffers of problem n: `count` after the other, from n * count on.
 template <class Buffers>
@@ -164,9 +164,11 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   if (p.has_cell_state()) {
     p.c0 = check.floats("initial_state[1]", start(1), {p.B, p.H});
     task.result.c = check.result("last cell state", out(2), {p.B, p.H});
+    task.result.c_sequence = check.result("sequence of cells", out(5), {p.B, p.T, p.H});
   } else {
     check.expect_absent("initial_state[1]", start(1));
     check.expect_absent("last cell state", out(2));
+    check.expect_absent("sequence of cells", out(5));
   }
   const int64_t states = p.has_cell_state() ? 2 : 1;
   task.result.y = check.result("outputs", out(0), {p.B, p.T, p.H});
@@ -220,9 +222,11 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   to.dh0 = check.result("gradient of initial_state[0]", out(8), {p.B, p.H});
   if (p.has_cell_state()) {
     to.dc = check.optional("gradient of last cell state", arg(4), {p.B, p.H});
+    to.dc_sequence = check.optional("gradient of cells", arg(5), {p.B, p.T, p.H});
     to.dc0 = check.result("gradient of initial_state[1]", out(9), {p.B, p.H});
   } else {
     check.expect_absent("gradient of last cell state", arg(4));
+    check.expect_absent("gradient of cells", arg(5));
     check.expect_absent("gradient of initial_state[1]", out(9));
   }
   return task;
@@ -325,8 +329,9 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 //             norm [2 or 1, G*H], norm_cell [2, H], input_scale [B, G, D], state_scale [B, G, H],
 //             noise uint32[B, 2]
 //   forward   shared, h0, c0
-//             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2]
-//   backward  shared, checkpoints, record, dy, dh, dc
+//             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2],
+//                c_sequence [B, T, H]
+//   backward  shared, checkpoints, record, dy, dh, dc, dc_sequence
 //             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dnorm, dnorm_cell, dh0, dc0
 #define SUNHWAN_BINDING()                    \
   ffi::Ffi::Bind()                           \

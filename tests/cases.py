@@ -67,6 +67,7 @@ class Case:
     input_scale: bool = False
     state_scale: bool = False
     noise: bool = False
+    return_state_sequences: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -77,7 +78,8 @@ class Arrays:
     """Arguments of one call and the derivatives that come back to it.
 
     ``d_outputs`` is [B, T, H], or [B, H] without ``return_sequences``; ``d_states`` is None
-    without ``return_state``.
+    without ``return_state``, and ``d_sequences``, [B, T, H] each, without
+    ``return_state_sequences``.
     """
 
     x: NDArray[np.floating]
@@ -95,6 +97,7 @@ class Arrays:
     input_scale: NDArray[np.floating] | None = None
     state_scale: NDArray[np.floating] | None = None
     noise: NDArray[np.uint32] | None = None
+    d_sequences: tuple[NDArray[np.floating], ...] | None = None
 
 
 def _gate_functions() -> Iterator[Case]:
@@ -214,6 +217,7 @@ def _variants() -> Iterator[Case]:
         )  # fmt: skip
     yield from _peepholes()
     yield from _normalized()
+    yield from _state_sequences()
 
 
 def _peepholes() -> Iterator[Case]:
@@ -259,6 +263,29 @@ def _normalized() -> Iterator[Case]:
             yield Case(f"{label}-norm-B{B}-T{T}-D{D}-H{H}", cell, B, T, D, H)
 
 
+def _state_sequences() -> Iterator[Case]:
+    """Yield the states of every step: beside outputs, in their place, masked and with variants."""
+    for label, cell in CELLS.items():
+        base = Case(
+            label, cell, B=5, T=19, D=3, H=18, initial_state=True, return_state_sequences=True
+        )
+        yield replace(base, name=f"{label}-sequences")
+        yield replace(
+            base, name=f"{label}-sequences-zero_output-backwards", mask="holes", go_backwards=True,
+            zero_output_for_mask=True,
+        )  # fmt: skip
+        yield replace(
+            base, name=f"{label}-sequences-last", mask="right", return_sequences=False,
+            return_state=False, zero_output_for_mask=True, reset=True, use_bias=False,
+        )  # fmt: skip
+    lstm = replace(CELLS["lstm"], zoneout_h=0.3, zoneout_c=0.45)
+    yield replace(
+        base, name="lstm-sequences-everything", cell=lstm, mask="left", noise=True, peephole=True,
+        reset=True, input_scale=True, state_scale=True, B=4, T=37, D=6, H=33,
+    )  # fmt: skip
+    yield replace(base, name="lstm-sequences-H130", cell=CELLS["lstm"], B=3, T=4, D=31, H=130)
+
+
 CASES: tuple[Case, ...] = (
     *_gate_functions(),
     *_masks(),
@@ -273,7 +300,8 @@ CASES: tuple[Case, ...] = (
 def is_variant(case: Case) -> bool:
     """Tell whether a case asks for what Keras's own layers do not have."""
     asked = (case.reset, case.peephole, case.input_scale, case.state_scale, case.noise)
-    return any(asked) or any(case.cell.zoneout) or case.cell.norm_epsilon > 0
+    options = (any(case.cell.zoneout), case.cell.norm_epsilon > 0, case.return_state_sequences)
+    return any(asked) or any(options)
 
 
 #: what Keras's own layers can do too
@@ -341,6 +369,9 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
         noise=rng.integers(0, 2**32, (B, 2), dtype=np.uint32) if case.noise else None,
         # gains about 1, as they are learnt to be
         **{n: draw(*s, scale=0.3) + 0.8 for n, s in cell.norm_shapes(H).items()},
+        d_sequences=tuple(draw(B, T, H) for _ in range(cell.states))
+        if case.return_state_sequences
+        else None,
     )
 
 
@@ -369,7 +400,8 @@ def run(case: Case, given: Arrays) -> reference.Run:
 def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     """Return by name what a layer gives back for this case, computed by the reference.
 
-    ``states`` are there with ``return_state``, ``d_initial_state`` with ``initial_state``,
+    ``states`` are there with ``return_state``, ``sequences`` with ``return_state_sequences``,
+    ``d_initial_state`` with ``initial_state``,
     ``d_bias`` with ``use_bias``, ``d_peephole`` with ``peephole``. Without ``return_sequences``
     the output is the last h, for which ``zero_output_for_mask`` has no meaning (Keras's
     documentation; see `stock_keras.layer`).
@@ -378,6 +410,8 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     results: Results = {"outputs": done.outputs if case.return_sequences else done.states[0]}
     if case.return_state:
         results |= {f"states[{n}]": state for n, state in enumerate(done.states)}
+    if case.return_state_sequences:
+        results |= {f"sequences[{n}]": state for n, state in enumerate(done.sequences)}
     if not gradients:
         return results
     d_outputs = given.d_outputs if case.return_sequences else None
@@ -386,7 +420,7 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
         d_states[n] += d_state
     if not case.return_sequences:
         d_states[0] += given.d_outputs
-    back = reference.backward(done, d_outputs, d_states)
+    back = reference.backward(done, d_outputs, d_states, given.d_sequences)
     results |= {
         "d_x": back.x,
         "d_kernel": back.kernel,

@@ -58,7 +58,7 @@ def recorded() -> list[Call]:
             mask = np.ones((2, 3), bool)
 
             def loss(operands: Any, cell: Cell = cell, mask: Any = mask) -> Any:
-                y, states = rnn(cell, *operands, mask=mask)
+                y, states = rnn(cell, *operands, mask=mask, return_state_sequences=True)
                 return y.sum() + sum(s.sum() for s in states)
 
             jax.jit(jax.grad(loss)).lower(operands)

@@ -36,6 +36,7 @@ def by_engine(case: cases.Case, x: Any, run: engine.Run, mask: Any, reset: Any) 
         reset=reset,
         zero_output_for_mask=case.zero_output_for_mask,
         return_sequences=case.return_sequences,
+        return_state_sequences=case.return_state_sequences,
     )
     return result
 
@@ -51,7 +52,11 @@ def results(
         run = engine.Run(**rest, go_backwards=case.go_backwards)
         outputs, states = way(case, x, run, given.mask, reset)
         out = {"outputs": outputs if case.return_sequences else states[0]}
-        return out | ({"states": states} if case.return_state else {})
+        if case.return_state:
+            out["states"] = states[: case.cell.states]
+        if case.return_state_sequences:
+            out["sequences"] = states[case.cell.states :]
+        return out
 
     def everything(operands: Any, upstream: Any) -> Any:
         found = []
@@ -65,7 +70,9 @@ def results(
         for _, g in batch
     ]
     upstream = [
-        {"outputs": g.d_outputs} | ({} if g.d_states is None else {"states": g.d_states})
+        {"outputs": g.d_outputs}
+        | ({} if g.d_states is None else {"states": g.d_states})
+        | ({} if g.d_sequences is None else {"sequences": g.d_sequences})
         for _, g in batch
     ]
     found = jax.jit(everything, compiler_options=_QUICK)(operands, upstream)

@@ -236,6 +236,7 @@ def test_each_cell_meets_each_option(label: str) -> None:
         "input_scale",
         "state_scale",
         "noise",
+        "return_state_sequences",
     ):
         assert {getattr(case, option) for case in own} == {False, True}, option
     assert any(case.go_backwards and case.mask for case in own)

@@ -34,6 +34,7 @@ KINDS = {"SimpleRNN": layers.SimpleRNN, "LSTM": layers.LSTM, "GRU": layers.GRU}
         ({"zoneout": 0.1}, "plain JAX"),
         ({"use_peephole": True}, "plain JAX"),
         ({"use_layer_norm": True}, "plain JAX"),
+        ({"return_state_sequences": True}, "plain JAX"),
         ({"activation": "gelu"}, "Keras's own loop"),
     ],
     ids=str,

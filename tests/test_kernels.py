@@ -30,6 +30,7 @@ def by_plain_jax(case: cases.Case, x: Any, run: engine.Run, mask: Any, reset: An
         operands | run_operands(case.cell, sizes, run),
         go_backwards=run.go_backwards,
         zero_output=case.zero_output_for_mask,
+        sequences=case.return_state_sequences,
     )
 
 

@@ -76,12 +76,16 @@ def test_b33_each_gate_alone(label: str) -> None:
                 assert _seen(case, got, cases.expected(case, given)) > test_cases.FAR
 
 
-@pytest.mark.parametrize("what", ["mask", "bias", "checkpoints", "record"])
+@pytest.mark.parametrize("what", ["mask", "bias", "checkpoints", "record", "dc_sequence"])
 def test_a_mistake_between_forward_and_backward_is_seen(
     what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The way back is given another mask, bias or checkpoints; or (harmless) no record of gates."""
-    case = cases.Case("lstm-between", cases.CELLS["lstm"], 5, 37, 3, 19, mask="holes")
+    """The way back is given another mask, bias, checkpoints or gradients of cells.
+
+    No record of gates is harmless.
+    """
+    options = {"mask": "holes", "return_state_sequences": True}
+    case = cases.Case("lstm-between", cases.CELLS["lstm"], 5, 37, 3, 19, **options)
     given = cases.arrays(case)
     real = primitives._call
 

@@ -69,9 +69,12 @@ def _tiny_cases() -> Iterator[Case]:
 
 
 def _flat(case: Case, given: Arrays) -> Array:
-    """Return all outputs and states of a run as one vector."""
-    run = cases.run(case, given)
-    return np.concatenate([run.outputs.ravel(), *(state.ravel() for state in run.states)])
+    """Return all outputs, last states and states of every step of a run as one vector."""
+    return np.concatenate([part.ravel() for part in _parts(cases.run(case, given))])
+
+
+def _parts(run: reference.Run) -> tuple[Array, ...]:
+    return (run.outputs, *run.states, *run.sequences)
 
 
 def _jacobian_by_differences(case: Case, given: Arrays, name: str, step: float) -> Array:
@@ -90,14 +93,15 @@ def _jacobian_by_differences(case: Case, given: Arrays, name: str, step: float) 
 def _jacobian(case: Case, given: Arrays) -> dict[str, Array]:
     """Return d results / d argument for each argument, one backward per result."""
     run = cases.run(case, given)
-    sizes = [run.outputs.size, *(state.size for state in run.states)]
+    sizes = [part.size for part in _parts(run)]
     rows: dict[str, list[Array]] = {}
     for one in np.eye(sum(sizes)):
-        d_outputs, *d_states = np.split(one, np.cumsum(sizes)[:-1])
+        pieces = np.split(one, np.cumsum(sizes)[:-1])
+        d_outputs, *d_all = (
+            d.reshape(part.shape) for d, part in zip(pieces, _parts(run), strict=True)
+        )
         back = reference.backward(
-            run,
-            d_outputs.reshape(run.outputs.shape),
-            [d.reshape(case.B, case.H) for d in d_states],
+            run, d_outputs, d_all[: case.cell.states], d_all[case.cell.states :]
         )
         for name in ("x", "kernel", "recurrent_kernel", *_OPTIONAL):
             if getattr(back, name) is not None:

@@ -42,7 +42,10 @@ for cell, look_up in (
     def loss(weights, ids, live, start):
         x = look_up(weights["table"], ids)
         rest = {k: v for k, v in weights.items() if k != "table"}
-        outputs, states = rnn(cell, x, **rest, mask=live, initial_state=start)
+        outputs, states = rnn(
+            cell, x, **rest, mask=live, initial_state=start,
+            return_state_sequences=cell.kind == "lstm",
+        )
         return (jnp.sin(outputs) ** 2).sum() + sum((s ** 3).sum() for s in states), outputs
 
     step = jax.value_and_grad(loss, has_aux=True)

@@ -43,19 +43,21 @@ constexpr int kInputFirst<NormLstm> = NormLstm::kInput;
 template <>
 constexpr int kInputFirst<NormGru> = NormGru::kInput;
 
-// dh += dy of one step, for all rows whose output was not a constant zero.
-SUNHWAN_INLINE void add_output_gradient(const Context& x, const float* dy, int64_t s) {
+// The chunk's dh or dc += dy of one step, [B, T, H]; with `zeroes`, only of rows whose output was
+// not a constant zero.
+SUNHWAN_OUTLINE void add_gradient(const Context& x, const float* dy, int64_t s, bool zeroes,
+                                  float* gradient) {
   const Chunk& c = x.chunk;
   const int64_t begin = x.team.begin(x.l.states.vectors) * kLanes;
   const int64_t end = x.team.end(x.l.states.vectors) * kLanes;
   const int64_t t = time_of(x.p, c.first + s);
   for (int64_t r = 0; r < c.rows; ++r) {
     const int64_t row = c.batch_rows[r];
-    if (x.p.zero_output && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) continue;
+    if (zeroes && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) continue;
     const float* from = dy + (row * x.p.T + c.first + s) * x.p.H;
-    float* dh = c.dh + r * x.l.Hp;
+    float* to = gradient + r * x.l.Hp;
     for (int64_t u = begin; u < end; u += kLanes) {
-      store(dh + u, load(dh + u) + load_columns(from, u, x.p.H));
+      store(to + u, load(to + u) + load_columns(from, u, x.p.H));
     }
   }
 }

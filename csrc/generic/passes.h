@@ -11,8 +11,9 @@ SUNHWAN_INLINE float* checkpoint(const Context& x, float* all, int64_t n, int st
   return all + (n * states + state) * x.p.B * x.p.H;
 }
 
-// Outputs of the open segment, one row after the other so that each write is to one page.
-SUNHWAN_INLINE void emit_outputs(const Context& x, float* y) {
+// States after each step of the open segment into y [B, T, H], one row after the other so that each
+// write is to one page; `states` is the chunk's h or c. With `zeroes`, 0 where a step was masked.
+SUNHWAN_OUTLINE void emit_states(const Context& x, const float* states, bool zeroes, float* y) {
   const Chunk& c = x.chunk;
   const int64_t state = c.rows * x.l.Hp;
   for (int64_t r = x.team.begin(c.rows); r < x.team.end(c.rows); ++r) {
@@ -20,10 +21,10 @@ SUNHWAN_INLINE void emit_outputs(const Context& x, float* y) {
     float* out = y + (row * x.p.T + c.first) * x.p.H;
     for (int64_t s = 0; s < c.steps; ++s, out += x.p.H) {
       const int64_t t = time_of(x.p, c.first + s);
-      if (x.p.zero_output && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) {
+      if (zeroes && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) {
         __builtin_memset(out, 0, x.p.H * sizeof(float));
       } else {
-        copy_floats(out, c.h + (s + 1) * state + r * x.l.Hp, x.p.H);
+        copy_floats(out, states + (s + 1) * state + r * x.l.Hp, x.p.H);
       }
     }
   }
@@ -92,7 +93,8 @@ void forward_pass(const Context& x, const ForwardResult& result) {
     } else {
       run_any_steps<Cell, false>(x);
     }
-    if (result.y != nullptr) emit_outputs(x, result.y);
+    if (result.y != nullptr) emit_states(x, c.h, x.p.zero_output, result.y);
+    if (result.c_sequence != nullptr) emit_states(x, c.c, false, result.c_sequence);
     x.team.sync();
   }
   if (x.team.id == 0) {
@@ -133,7 +135,8 @@ void backward_pass(const Context& x, const BackwardArgs& g, const SlotSums& sums
     x.team.sync();
     c.record == nullptr ? run_any_steps<Cell, true>(x) : scale_again(x);
     for (int64_t s = c.steps - 1; s >= 0; --s) {
-      if (g.dy != nullptr) add_output_gradient(x, g.dy, s);
+      if (g.dy != nullptr) add_gradient(x, g.dy, s, x.p.zero_output, c.dh);
+      if (g.dc_sequence != nullptr) add_gradient(x, g.dc_sequence, s, false, c.dc);
       before_step_back(x, s);
       Cell::step_back(x, s);
       x.team.sync();

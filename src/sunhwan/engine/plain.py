@@ -105,19 +105,27 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
 
 
 def rnn(
-    cell: Cell, operands: Mapping[str, Array], *, go_backwards: bool, zero_output: bool
+    cell: Cell,
+    operands: Mapping[str, Array],
+    *,
+    go_backwards: bool,
+    zero_output: bool,
+    sequences: bool = False,
 ) -> tuple[Array, States]:
     """Return every output ``[B, T, H]`` in order of processing and the last states ``[B, H]``.
 
     ``operands`` holds what `sunhwan.engine.operands` makes, with the input as ``x``: any
-    floating dtype, shapes already checked. Other names in it are ignored.
+    floating dtype, shapes already checked. Other names in it are ignored. With ``sequences`` the
+    states after every step follow the last ones, ``[B, T, H]`` each in order of processing.
     """
     # what is not asked for of the steps is never computed, once this is compiled
     after, _, last = steps(cell, operands, go_backwards=go_backwards)
     outputs = after[0]
     if zero_output and "mask" in operands:
         outputs = jnp.where(operands["mask"][..., None], outputs, 0)
-    return jnp.flip(outputs, axis=1) if go_backwards else outputs, last
+    if go_backwards:
+        outputs, after = jax.tree.map(lambda a: jnp.flip(a, axis=1), (outputs, after))
+    return outputs, (*last, *after) if sequences else last
 
 
 def steps(

@@ -20,7 +20,7 @@ gradient is ever written.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +47,20 @@ _GIVEN = (*_SHARED, *_WEIGHTS, *_CHOICES)
 _INPUTS = (*_GIVEN, "h0", "c0")
 #: what all rows of the batch read alike
 _ALIKE = (*_WEIGHTS, "table")
-_RESULTS = ("y", "h", "c", "checkpoints", "record")
+_RESULTS = ("y", "h", "c", "checkpoints", "record", "c_sequence")
 #: results of `forward` that only `backward` reads: states to start again from, and a token for
 #: gates that the engine may still hold (csrc/records.h)
 _RESIDUALS = ("checkpoints", "record")
 _GRADIENTS = ("x", "table", *_WEIGHTS, "h0", "c0")
-_BACKWARD_INPUTS = (*_GIVEN, *_RESIDUALS, "dy", "dh", "dc")
+#: derivatives that come back to results of `forward`
+_UPSTREAM = ("dy", "dh", "dc", "dc_sequence")
+_BACKWARD_INPUTS = (*_GIVEN, *_RESIDUALS, *_UPSTREAM)
 #: all that a run has for itself
-_OWN = (*_WEIGHTS, *_CHOICES, "h0", "c0", *_RESIDUALS, "dy", "dh", "dc")
+_OWN = (*_WEIGHTS, *_CHOICES, "h0", "c0", *_RESIDUALS, *_UPSTREAM)
 #: which axis of each tensor is the batch
 BATCH_AXIS = {
     **dict.fromkeys(("x", "ids", "mask", "reset", *_CHOICES, "h0", "c0", "y", "h", "c"), 0),
-    **dict.fromkeys(("record", "dy", "dh", "dc"), 0),
+    **dict.fromkeys(("c_sequence", "record", *_UPSTREAM), 0),
     "checkpoints": 2,
 }
 
@@ -103,14 +105,14 @@ def _of_run(named: Named, run: int) -> Named:
     return {name: named[name] for name in _SHARED if name in named} | own
 
 
-def forward_names(options: Options, want_y: bool, want_residuals: bool) -> tuple[str, ...]:
-    """Return the names of `forward`'s results."""
-    wanted = (want_y, True, options.cell.states == 2, want_residuals, want_residuals)
+def forward_names(options: Options, wanted: Collection[str]) -> tuple[str, ...]:
+    """Return the names of `forward`'s results: the last states, and of each run what is wanted."""
+    all_wanted = {*wanted, *("h", "c")[: options.cell.states]}
     return tuple(
         run_name(name, run)
         for run in range(len(options.backwards))
-        for name, is_wanted in zip(_RESULTS, wanted, strict=True)
-        if is_wanted
+        for name in _RESULTS
+        if name in all_wanted
     )
 
 
@@ -119,6 +121,7 @@ def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
     units = operands["recurrent"].shape[0]
     return {
         "y": (b, t, units),
+        "c_sequence": (b, t, units),
         "h": (b, units),
         "c": (b, units),
         "checkpoints": (-(-t // options.segment), options.cell.states, b, units),
@@ -186,8 +189,11 @@ def _plain_forward(named: Named, options: Options) -> Named:
         named = {**named, "x": jnp.take(named["table"], named["ids"], axis=0)}
     for run, back in enumerate(options.backwards):
         mine = _of_run(named, run)
-        y, last = plain.rnn(options.cell, mine, go_backwards=back, zero_output=options.zero_output)
-        results = {"y": y, **dict(zip(("h", "c"), last, strict=False))}
+        y, states = plain.rnn(
+            options.cell, mine, go_backwards=back, zero_output=options.zero_output, sequences=True
+        )
+        last = dict(zip(("h", "c")[: options.cell.states], states, strict=False))
+        results = {"y": y, **last, "c_sequence": states[-1]}  # that of c is asked for of an LSTM
         out |= {run_name(name, run): value for name, value in results.items()}
     return out
 
@@ -214,7 +220,7 @@ def _plain_backward(
     *operands: Any, names: tuple[str, ...], options: Options, results: tuple[str, ...]
 ) -> Any:
     named = dict(zip(names, operands, strict=True))
-    cotangents = {n[1:]: named[n] for n in names if _base(n) in ("dy", "dh", "dc")}
+    cotangents = {n[1:]: named[n] for n in names if _base(n) in _UPSTREAM}
 
     def run(part: Named) -> Named:
         out = _plain_forward({**named, **part}, options)
@@ -265,7 +271,7 @@ backward_p = new_primitive(
 def _forward_jvp(
     primals: Any, tangents: Any, *, names: tuple[str, ...], options: Options, results: Any
 ) -> Any:
-    with_checkpoints = forward_names(options, "y" in results, True)
+    with_checkpoints = forward_names(options, {*map(_base, results), *_RESIDUALS})
     found = dict(
         zip(
             with_checkpoints,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from sunhwan.engine import native, plain
 from sunhwan.engine.cell import Cell
@@ -32,6 +33,7 @@ def rnn(
     go_backwards: bool = False,
     zero_output_for_mask: bool = False,
     return_sequences: bool = True,
+    return_state_sequences: bool = False,
 ) -> tuple[Array | None, tuple[Array, ...]]:
     """Return the outputs ``[B, T, H]`` of a recurrence, and its last states ``[B, H]``.
 
@@ -57,7 +59,11 @@ def rnn(
     zero_output_for_mask
         The output of a masked step is 0 instead of the state carried over.
     return_sequences
-        If False the outputs are None, and no sequence is ever written.
+        If False the outputs are None, and where nobody needs it no sequence is ever written.
+    return_state_sequences
+        Return behind the last states those after every step, ``[B, T, H]`` each: ``(h, h_all)``,
+        of an LSTM ``(h, c, h_all, c_all)``. They are in order of processing, as outputs are; a
+        masked step repeats the state carried over, whatever ``zero_output_for_mask`` says.
 
     Returns
     -------
@@ -86,6 +92,7 @@ def rnn(
         reset=reset,
         zero_output_for_mask=zero_output_for_mask,
         return_sequences=return_sequences,
+        return_state_sequences=return_state_sequences,
     )
     return result
 
@@ -99,6 +106,7 @@ def rnns(
     reset: Any = None,
     zero_output_for_mask: bool = False,
     return_sequences: bool = True,
+    return_state_sequences: bool = False,
 ) -> list[tuple[Array | None, tuple[Array, ...]]]:
     """Return outputs and last states of several recurrences that read the same input side by side.
 
@@ -120,21 +128,37 @@ def rnns(
     """
     operands, sizes = checked_input(x, mask, reset)
     own = [run_operands(cell, sizes, run) for run in runs]
+    backwards = tuple(run.go_backwards for run in runs)
+    # the states h of all steps are outputs that are not yet 0
+    zero_output = zero_output_for_mask and not return_state_sequences
     if not native.why_plain(sizes.dtype):
-        options = (tuple(run.go_backwards for run in runs), zero_output_for_mask, return_sequences)
-        return _by_kernel(cell, operands, own, sizes.T, *options)
-    if isinstance(x, Lookup):
-        operands["x"] = x.rows()
-    results: list[tuple[Array | None, tuple[Array, ...]]] = []
-    for run, mine in zip(runs, own, strict=True):
-        outputs, states = plain.rnn(
-            cell,
-            operands | mine,
-            go_backwards=run.go_backwards,
-            zero_output=zero_output_for_mask,
-        )
-        results.append((outputs if return_sequences else None, states))
-    return results
+        options = (backwards, zero_output, return_sequences, return_state_sequences)
+        results = _by_kernel(cell, operands, own, sizes.T, *options)
+    else:
+        if isinstance(x, Lookup):
+            operands["x"] = x.rows()
+        results = [
+            plain.rnn(
+                cell,
+                operands | mine,
+                go_backwards=run.go_backwards,
+                zero_output=zero_output,
+                sequences=return_state_sequences,
+            )
+            for run, mine in zip(runs, own, strict=True)
+        ]
+    if zero_output_for_mask and return_state_sequences and "mask" in operands:
+        results = [
+            (_zeroed(outputs, operands["mask"], back), states)
+            for (outputs, states), back in zip(results, backwards, strict=True)
+        ]
+    return [(outputs if return_sequences else None, states) for outputs, states in results]
+
+
+def _zeroed(outputs: Any, mask: Array, go_backwards: bool) -> Array:
+    """Return outputs that are 0 where a step was masked; both in their own order."""
+    live = jnp.flip(mask, axis=1) if go_backwards else mask
+    return jnp.where(live[..., None], outputs, 0)
 
 
 @dataclass(frozen=True)
@@ -216,12 +240,16 @@ def _by_kernel(
     backwards: tuple[bool, ...],
     zero_output: bool,
     return_sequences: bool,
+    return_state_sequences: bool,
 ) -> list[tuple[Array | None, tuple[Array, ...]]]:
     from sunhwan.engine import primitives
 
     segment = max(1, min(_SEGMENT, steps))
     options = primitives.Options(cell, backwards, zero_output, segment)
-    results = primitives.forward_names(options, return_sequences, False)
+    # the states h of all steps are the outputs
+    all_states = ("y", "c_sequence")[: cell.states] if return_state_sequences else ()
+    wanted = {*all_states, "y"} if return_sequences else set(all_states)
+    results = primitives.forward_names(options, wanted)
     for run, mine in enumerate(own):
         operands |= {primitives.run_name(name, run): value for name, value in mine.items()}
     operands = same_variance(operands)
@@ -231,7 +259,7 @@ def _by_kernel(
     found = dict(zip(results, out, strict=True))
     per_run = []
     for run in range(len(own)):
-        names = [primitives.run_name(name, run) for name in ("y", "h", "c")]
-        y, *states = [found.get(name) for name in names]
-        per_run.append((y, tuple(state for state in states if state is not None)))
+        names = (*("h", "c")[: cell.states], *all_states)
+        states = tuple(found[primitives.run_name(name, run)] for name in names)
+        per_run.append((found.get(primitives.run_name("y", run)), states))
     return per_run

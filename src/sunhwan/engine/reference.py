@@ -67,12 +67,14 @@ class Run:
     """Result of `forward`, with what `backward` needs.
 
     ``outputs`` is float64[B, T, H] in processing order; ``states`` holds the last state,
-    ``(h,)`` or ``(h, c)``, each float64[B, H].
+    ``(h,)`` or ``(h, c)``, each float64[B, H], and ``sequences`` the states after every step, each
+    float64[B, T, H] in processing order.
     """
 
     cell: Cell
     outputs: Array
     states: State
+    sequences: State
     inputs: Inputs
     steps: tuple[Step, ...]
     zero_output_for_mask: bool
@@ -155,6 +157,7 @@ def forward(
     outputs = np.zeros((B, T, len(inputs.weights.recurrent_kernel)))
     zoneout = _zoneout(cell, inputs, outputs.shape)
     state = tuple(s.copy() for s in inputs.initial_state)
+    sequences = tuple(np.zeros((B, T, s.shape[1])) for s in state)
     steps = []
     for n, t in enumerate(reversed(range(T)) if go_backwards else range(T)):
         live = inputs.mask[:, t]
@@ -165,8 +168,10 @@ def forward(
         for s, d, s_before, s_new in zip(state, kept, before, new, strict=True):
             s[live] = d * s_before + (1.0 - d) * s_new  # (Z1), (Z2) Krueger et al. 2017
         outputs[:, n] = np.where(live[:, None], state[0], 0.0) if zero_output_for_mask else state[0]
+        for sequence, s in zip(sequences, state, strict=True):
+            sequence[:, n] = s
         steps.append(Step(n, t, live, memo, kept))
-    return Run(cell, outputs, state, inputs, tuple(steps), zero_output_for_mask)
+    return Run(cell, outputs, state, sequences, inputs, tuple(steps), zero_output_for_mask)
 
 
 def _zoneout(cell: Cell, inputs: Inputs, shape: tuple[int, ...]) -> tuple[Array, ...]:
@@ -184,6 +189,7 @@ def backward(
     run: Run,
     d_outputs: ArrayLike | None = None,
     d_states: Sequence[ArrayLike] | None = None,
+    d_sequences: Sequence[ArrayLike] | None = None,
 ) -> Gradients:
     """Go back through a run: derivatives of a loss with respect to every argument of `forward`.
 
@@ -195,6 +201,8 @@ def backward(
         Derivative with respect to ``run.outputs``, [B, T, H]; zeros where None.
     d_states
         Derivatives with respect to ``run.states``, each [B, H]; zeros where None.
+    d_sequences
+        Derivatives with respect to ``run.sequences``, each [B, T, H]; zeros where None.
 
     Returns
     -------
@@ -220,9 +228,12 @@ def backward(
     if d_outputs is not None:
         d_y = as_float64("d_outputs", d_outputs, {"B": B, "T": T, "H": H})
     d_state = check_states("d_states", d_states, run.cell, B, H)
+    d_all = check_states("d_sequences", d_sequences, run.cell, B, H, T)
     d_x = np.zeros_like(run.inputs.x)
     d_w = {name: np.zeros_like(value) for name, value in _weights(w)}
     for step in reversed(run.steps):
+        for d_s, d_sequence in zip(d_state, d_all, strict=True):
+            d_s += d_sequence[:, step.n]
         # the output is the state h itself, except where it was replaced by 0
         made = step.live if run.zero_output_for_mask else np.ones_like(step.live)
         d_state[0][made] += d_y[made, step.n]

@@ -91,17 +91,25 @@ def check_inputs(
 
 
 def check_states(
-    name: str, states: Sequence[ArrayLike] | None, cell: Cell, B: int, H: int
+    name: str,
+    states: Sequence[ArrayLike] | None,
+    cell: Cell,
+    B: int,
+    H: int,
+    T: int | None = None,
 ) -> tuple[Array, ...]:
     """Return one float64[B, H] per state of ``cell``: zeros where ``states`` is None.
+
+    With ``T``, one float64[B, T, H].
 
     Raises
     ------
     ShapeError
         If there are too few or too many, or one has another shape.
     """
+    sizes = {"B": B, "H": H} if T is None else {"B": B, "T": T, "H": H}
     if states is None:
-        return tuple(np.zeros((B, H)) for _ in range(cell.states))
+        return tuple(np.zeros(tuple(sizes.values())) for _ in range(cell.states))
     if not isinstance(states, (tuple, list)) or len(states) != cell.states:
         kind = type(states).__name__
         came = f"{kind} of {len(states)}" if isinstance(states, (tuple, list)) else kind
@@ -109,9 +117,8 @@ def check_states(
             f"`{name}` of a {cell.kind} must be a tuple of {cell.states} array(s), received {came}",
             hint=f"pass {'(h, c)' if cell.states == 2 else '(h,)'}",
         )
-    return tuple(
-        as_float64(f"{name}[{n}]", state, {"B": B, "H": H}) for n, state in enumerate(states)
-    )
+    shape: Shape = {**sizes}
+    return tuple(as_float64(f"{name}[{n}]", state, shape) for n, state in enumerate(states))
 
 
 def as_float64(name: str, value: ArrayLike, shape: Shape) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from sunhwan.errors import UsageError
-from sunhwan.layers import paths, variants
+from sunhwan.layers import paths, state_sequences, variants
 from sunhwan.layers.recurrent import PAIRS, FusedLoop, Pair, engine_cell
 
 
@@ -28,6 +28,11 @@ class Bidirectional(keras.layers.Bidirectional):
     >>> Bidirectional(GRU(4))(np.ones((2, 5, 3))).shape
     (2, 8)
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        both = (self.forward_layer, self.backward_layer)
+        state_sequences.refuse_in_bidirectional(self, both)
 
     def call(
         self,

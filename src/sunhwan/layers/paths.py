@@ -106,6 +106,7 @@ def suits_cudnn(layer: Any) -> bool:
         and not any(getattr(layer, "zoneout_rates", ()))
         and not getattr(layer, "use_peephole", False)
         and not getattr(layer, "use_layer_norm", False)
+        and not getattr(layer, "return_state_sequences", False)
     )
 
 

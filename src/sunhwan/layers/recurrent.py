@@ -14,7 +14,7 @@ import keras
 
 from sunhwan import engine
 from sunhwan.errors import UsageError
-from sunhwan.layers import paths, variants
+from sunhwan.layers import paths, state_sequences, variants
 from sunhwan.layers.call_checks import check_shapes, live_steps
 from sunhwan.layers.watching import WATCH, Watch, check_watchable
 
@@ -34,6 +34,7 @@ class FusedLoop:
         zoneout: Any = 0.0,
         use_layer_norm: bool = False,
         norm_epsilon: float = 1e-3,
+        return_state_sequences: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
@@ -43,6 +44,7 @@ class FusedLoop:
             variants.checked_norm_epsilon(self, norm_epsilon) if use_layer_norm else 0.0
         )
         self.norm_gain: Any = None
+        self.return_state_sequences = return_state_sequences
         states = len(self.state_size)  # type: ignore[attr-defined]
         self.zoneout_rates = variants.zoneout_rates(zoneout, states, f"layer `{self.name}`")  # type: ignore[attr-defined]
 
@@ -63,6 +65,10 @@ class FusedLoop:
     ) -> Any:
         """Return the layer's output; arguments as of the Keras layer, and `reset`.
 
+        With ``return_state`` the last states follow it, and with ``return_state_sequences`` behind
+        these the states after every step, ``[B, T, H]`` each, in order of processing: all of an
+        LSTM is ``y, h, c, h_all, c_all``. A masked step repeats the state carried over.
+
         Parameters
         ----------
         reset
@@ -79,10 +85,21 @@ class FusedLoop:
             )
         if mask is None and reset is not None:
             mask = sequences_mask
-        with variants.resetting(reset):
-            return super().call(  # type: ignore[misc]
+        with variants.resetting(reset), state_sequences.laying_aside() as aside:
+            output = super().call(  # type: ignore[misc]
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
+        return state_sequences.behind(self, output, aside)
+
+    def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
+        """Return the shape of what `call` returns, or of each part of it."""
+        shapes = super().compute_output_shape(sequences_shape)  # type: ignore[misc]
+        return state_sequences.shapes_behind(self, shapes, sequences_shape)
+
+    def compute_mask(self, sequences: Any, mask: Any) -> Any:
+        """Return the mask of what `call` returns, or of each part of it."""
+        masks = super().compute_mask(sequences, mask)  # type: ignore[misc]
+        return state_sequences.masks_behind(self, masks, mask)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments; of our own those that are set, so that Keras's layer takes it."""
@@ -90,6 +107,7 @@ class FusedLoop:
         own = {"zoneout": list(rates) if len(rates) > 1 else rates[0]} if any(rates) else {}
         if self.use_layer_norm:
             own |= {"use_layer_norm": True, "norm_epsilon": self.norm_epsilon}
+        own |= {"return_state_sequences": True} if self.return_state_sequences else {}
         return {**super().get_config(), **own}  # type: ignore[misc]
 
     def inner_loop(
@@ -100,11 +118,15 @@ class FusedLoop:
         live = live_steps(mask)
         check_shapes(self, sequences, initial_state, live, variants.reset_of_call())
         if (watch := WATCH.get()) is not None:
-            return _watched(watch, self, sequences, initial_state, live)
+            last, outputs, states = _watched(watch, self, sequences, initial_state, live)
+            return last, outputs, state_sequences.last_states(self, states)
         if paths.is_strict():
             paths.require_fused(self.name, path)  # type: ignore[attr-defined]
         if path.is_in_engine:
-            return _run_engine(self, sequences, initial_state, live, bool(training))
+            last, outputs, states = _run_engine(
+                self, sequences, initial_state, live, bool(training)
+            )
+            return last, outputs, state_sequences.last_states(self, states)
         variants.require_engine(self, path)
         if live is not None:
             # Keras computes skipped steps too, and 0 * NaN would poison every gradient.
@@ -145,6 +167,7 @@ def _run_together(
         reset=variants.reset_of_call(),
         zero_output_for_mask=layer.zero_output_for_mask and layer.return_sequences,
         return_sequences=layer.return_sequences,
+        return_state_sequences=layer.return_state_sequences,
     )
     return [
         (last[0], last[0][:, None], list(last))
@@ -184,13 +207,14 @@ def _watched(watch: Watch, layer: Any, sequences: Any, initial_state: Any, live:
     run = _run_of(layer, initial_state, sequences, training=False)
     cell, reset = engine_cell(layer), variants.reset_of_call()
     trace = watch.of_layer(layer, cell, _exact(sequences, sequences), run, live, reset)
-    outputs = trace.states[0]
+    outputs, states = trace.states[0], list(trace.states)
     if live is not None and layer.zero_output_for_mask and layer.return_sequences:
         outputs = keras.ops.where(live[..., None], outputs, 0)
     if layer.go_backwards:
-        outputs = keras.ops.flip(outputs, axis=1)
+        outputs, states = (keras.ops.flip(outputs, 1), [keras.ops.flip(s, 1) for s in states])
     last = list(trace.last)
-    return (outputs[:, -1] if layer.return_sequences else last[0]), outputs, last
+    everything = [*last, *states] if layer.return_state_sequences else last
+    return (outputs[:, -1] if layer.return_sequences else last[0]), outputs, everything
 
 
 class Pair:
@@ -267,6 +291,8 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
         Normalise ``x W + h U`` over the units (Ba, Kiros & Hinton 2016), ``norm_epsilon`` being
         added to the variance; a weight ``norm_gain``, ``(1, units)``, multiplies it, and the bias
         is added behind.
+    return_state_sequences
+        Return the states after every step too, behind all else (`call`).
 
     Examples
     --------
@@ -287,6 +313,9 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     zoneout
         Probability that a unit keeps its state in a step (Krueger et al. 2017), or a pair of
         probabilities for h and c: in training at random, in inference by the expectation.
+    return_state_sequences
+        Return the states after every step too, behind all else: ``y, h_all, c_all``, or with
+        ``return_state`` ``y, h, c, h_all, c_all``, in order of processing.
     use_peephole
         Let the gates i and f see the cell before the step, and o the one after it (Gers &
         Schmidhuber 2000), through weights ``peephole_kernel`` of shape ``(3, units)``.
@@ -312,6 +341,9 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     >>> layer = LSTM(4, use_layer_norm=True)
     >>> layer(np.ones((1, 5, 3))).shape, layer.norm_gain.shape
     ((1, 4), (2, 16))
+    >>> y, h_all, c_all = LSTM(4, return_state_sequences=True)(np.ones((2, 5, 3)))
+    >>> y.shape, c_all.shape, bool((y == h_all[:, -1]).all())
+    ((2, 4), (2, 5, 4), True)
     """
 
     def __init__(
@@ -360,6 +392,8 @@ class GRU(FusedLoop, keras.layers.GRU):  # type: ignore[misc]
         candidate by itself, ``norm_epsilon`` being added to the variances; weights ``norm_gain``,
         ``(2, 3 * units)``, multiply them, and the biases are added behind. ``reset_after`` must be
         True.
+    return_state_sequences
+        Return the states after every step too, behind all else (`call`).
 
     Examples
     --------

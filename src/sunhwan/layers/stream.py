@@ -182,7 +182,9 @@ class _Walk:
         elif not _is_masked(self.layers):
             self._mask = None
         self._last = object()
-        states = len(operation.state_size) if getattr(operation, "return_state", False) else 0
+        flags = ("return_state", "return_state_sequences")
+        times = sum(bool(getattr(operation, flag, False)) for flag in flags)
+        states = times * len(operation.state_size) if times else 0
         return [self._last, *(object() for _ in range(states))]
 
 

@@ -14,6 +14,7 @@ def trace(model: Any, x: Any, **options: Any) -> dict[str, engine.Trace]:
 
     The model is called once, as in inference. Layers run in plain JAX for it, so it is slow beside
     a call, and all of JAX's transformations work on what comes out: a loss may use gates or cells.
+    The states alone a layer gives by kernel, with ``return_state_sequences=True``.
 
     Parameters
     ----------

@@ -111,6 +111,7 @@ def require_engine(layer: Any, path: Path) -> None:
         "zoneout": any(layer.zoneout_rates),
         "use_peephole": getattr(layer, "use_peephole", False),
         "use_layer_norm": layer.use_layer_norm,
+        "return_state_sequences": layer.return_state_sequences,
         "reset": reset_of_call() is not None,
     }
     names = [f"`{name}`" for name, is_asked in asked.items() if is_asked]

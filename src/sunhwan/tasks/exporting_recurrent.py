@@ -109,7 +109,7 @@ def _check(layer: Any, is_pair: bool) -> None:
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise UsageError(f"layer `{layer.name}` has {option}=True, which cannot be exported")
-    for option in ("zoneout", "use_peephole", "use_layer_norm"):
+    for option in ("zoneout", "use_peephole", "use_layer_norm", "return_state_sequences"):
         if value := getattr(layer, option, None):
             raise UsageError(
                 f"layer `{layer.name}` has {option}={value}, which is not exported to ONNX"
