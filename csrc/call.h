@@ -94,15 +94,19 @@ struct Call {
 
   std::size_t weight_floats(bool backward) const {
     return layout.kernel_size(p) + layout.recurrent_size(p) + layout.bias_size() +
-           (backward ? layout.kernel_t_size() + layout.recurrent_t_size() : 0);
+           layout.projection_size(p) +
+           (backward ? layout.kernel_t_size() + layout.recurrent_t_size() : 0) +
+           (backward ? layout.projection_t_size(p) : 0);
   }
 
   void place_weights() {
     weights.kernel = weight_memory.data();
     weights.recurrent = weights.kernel + layout.kernel_size(p);
     weights.bias = weights.recurrent + layout.recurrent_size(p);
-    weights.kernel_t = weights.bias + layout.bias_size();
+    weights.projection = weights.bias + layout.bias_size();
+    weights.kernel_t = weights.projection + layout.projection_size(p);
     weights.recurrent_t = weights.kernel_t + layout.kernel_t_size();
+    weights.projection_t = weights.recurrent_t + layout.recurrent_t_size();
   }
 
   void pack(bool backward) {

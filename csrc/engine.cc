@@ -33,7 +33,7 @@ int64_t private_cache_bytes() {
 
 // Of a way there; a way back has two to three times as many.
 double multiply_adds(const Problem& p) {
-  return double(p.B) * p.T * gate_count(p.kind) * p.H * (p.D + p.H);
+  return double(p.B) * p.T * gate_count(p.kind) * p.H * (p.D + p.P);
 }
 
 using Calls = std::vector<std::unique_ptr<Call>>;
@@ -69,7 +69,7 @@ bool is_worth_a_record(const Problem& p) {
   const double gates = gate_count(p.kind), units = double(p.H);
   const double normalized = p.normalizes() ? 2 * gates + 1 : 0;  // blocks of a record
   const double remember = 2 * sizeof(float) * (gates + 3 + normalized) * units / 8e9;
-  const double compute = 2 * gates * units * double(p.D + p.H) / 1e11 + gates * units * 1e-10;
+  const double compute = 2 * gates * units * double(p.D + p.P) / 1e11 + gates * units * 1e-10;
   return compute > 2 * remember;
 }
 
@@ -85,8 +85,8 @@ std::shared_ptr<Lease> find_record(const Problem& p, const uint32_t* tokens, int
   return fits ? found : nullptr;
 }
 
-void copy_state(float* to, const float* from, const Problem& p) {
-  if (to != nullptr && from != nullptr) std::memcpy(to, from, p.B * p.H * sizeof(float));
+void copy_state(float* to, const float* from, int64_t floats) {
+  if (to != nullptr && from != nullptr) std::memcpy(to, from, floats * sizeof(float));
 }
 
 }  // namespace
@@ -114,27 +114,28 @@ Plan Plan::of(const Problem& p, const Kernels& kernels, int threads) {
 namespace {
 
 void forward_empty(const Problem& p, const ForwardResult& result) {
-  copy_state(result.h, p.h0, p);
-  copy_state(result.c, p.c0, p);
+  copy_state(result.h, p.h0, p.B * p.P);
+  copy_state(result.c, p.c0, p.B * p.H);
 }
 
 void backward_empty(const Problem& p, const BackwardArgs& args) {
   const auto zero = [](float* to, int64_t n) {
     if (to != nullptr) std::memset(to, 0, n * sizeof(float));
   };
-  const auto pass_on = [&](float* to, const float* from) {
-    from == nullptr ? zero(to, p.B * p.H) : copy_state(to, from, p);
+  const auto pass_on = [&](float* to, const float* from, int64_t floats) {
+    from == nullptr ? zero(to, floats) : copy_state(to, from, floats);
   };
   const int64_t columns = gate_count(p.kind) * p.H;
   zero(args.dtable, p.V * p.D);
   zero(args.dkernel, p.D * columns);
-  zero(args.drecurrent, p.H * columns);
+  zero(args.drecurrent, p.P * columns);
   zero(args.dbias, (p.has_two_biases() ? 2 : 1) * columns);
   zero(args.dpeephole, 3 * p.H);
+  zero(args.dprojection, p.H * p.P);
   zero(args.dnorm, p.norm_rows() * columns);
   zero(args.dnorm_cell, 2 * p.H);
-  pass_on(args.dh0, args.dh);
-  pass_on(args.dc0, args.dc);
+  pass_on(args.dh0, args.dh, p.B * p.P);
+  pass_on(args.dc0, args.dc, p.B * p.H);
 }
 
 // A call on its way back: where its slots add up, and what is left to do when all have come back.
@@ -203,7 +204,7 @@ struct WayBack {
 void collect(const WayBack& back) {
   const Call& call = back.call;
   const Problem& p = call.p;
-  const int64_t rows = p.D + p.H + 1;
+  const int64_t rows = p.D + p.P + 1 + (p.projects() ? p.H : 0);
   const bool is_large = call.layout.gradient_size(p) * back.areas >= kParallelPacking;
   const int64_t parts = is_large ? std::min<int64_t>(64, rows) : 1;
   const auto collect_part = [&](int64_t part) {

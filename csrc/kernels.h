@@ -37,8 +37,8 @@ struct Kernels {
   void (*finish_groups)(const Problem&, const Layout&, const Weights&, const SummedIds&, float* z,
                         int64_t* pointers, const BackwardArgs&, float* sums);
 
-  // Row `row` (of D + H + 1) of the parameters' gradients: adds the `slots` sums in order, writes
-  // Keras's layout.
+  // Row `row` (of D + P + 1, and H of a projection) of the parameters' gradients: adds the `slots`
+  // sums in order, writes Keras's layout.
   void (*collect)(const Problem&, const Layout&, const float* sums, int64_t slots,
                   const BackwardArgs&, int64_t row);
 

@@ -1,9 +1,9 @@
 // What a caller asks of the engine. Plain structs: no templates, nothing that depends on the
 // instruction set, so every part of the engine may include this file.
 //
-// Sizes: B rows of the batch, T steps, D input features, H units, G gates. All tensors are float32,
-// row-major and contiguous. Inputs are never written, outputs never read, and no output may overlap
-// an input or another output.
+// Sizes: B rows of the batch, T steps, D input features, H units, P units of the output h (H, or
+// fewer where an LSTM projects), G gates. All tensors are float32, row-major and contiguous. Inputs
+// are never written, outputs never read, and no output may overlap an input or another output.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Problem {
   bool reset_after;          // GRU: the reset gate acts after the recurrent product
   bool go_backwards;         // steps run from T-1 to 0; outputs stay in order of processing
   bool zero_output;          // outputs of masked steps are 0 instead of the state carried over
-  int64_t B, T, D, H;
+  int64_t B, T, D, H, P;
   int64_t segment;  // steps between two state checkpoints, >= 1
 
   const float* x;             // [B, T, D]; null: looked up, x[b, t] = table[ids[b, t]]
@@ -33,10 +33,11 @@ struct Problem {
   // [B, T], 1 = the states before the step are zeros (a masked step does nothing, this included);
   // null: none are.
   const unsigned char* reset;
-  const float* kernel;     // [D, G*H]
-  const float* recurrent;  // [H, G*H]; null where only the input product is wanted
-  const float* bias;       // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
-  const float* peephole;   // [3, H] of an LSTM, from the cell to i f o; null: none
+  const float* kernel;      // [D, G*H]
+  const float* recurrent;   // [P, G*H]; null where only the input product is wanted
+  const float* bias;        // [G*H], or [2, G*H] for a GRU that resets after; null: no bias
+  const float* peephole;    // [3, H] of an LSTM, from the cell to i f o; null: none
+  const float* projection;  // [H, P] of an LSTM, from o * t(c) to the output h; null: none
   // Layer normalisation of the sums before they are gates; 0: there is none, and no gains.
   double norm_epsilon;
   const float* norm;  // [norm_rows(), G*H] gains of the input's sums, and of the recurrent ones
@@ -44,12 +45,12 @@ struct Problem {
   // What multiplies the input, and the state before a step, on their way into each gate (Keras's
   // order of gates), the same in all steps; null: nothing.
   const float* input_scale;  // [B, G, D]
-  const float* state_scale;  // [B, G, H]
+  const float* state_scale;  // [B, G, P]
   // Zoneout: an element of h, of c, keeps its old value with this probability, 0 <= p < 1; by the
   // noise [B, 2], keys of the random choices, or where that is null by expectation.
   double zoneout_h, zoneout_c;
   const uint32_t* noise;
-  const float* h0;  // [B, H]
+  const float* h0;  // [B, P]
   const float* c0;  // [B, H] for an LSTM, else null
 
   bool is_lookup() const { return x == nullptr; }
@@ -63,14 +64,15 @@ struct Problem {
   bool normalizes() const { return norm_epsilon > 0; }
   // A SimpleRNN's two sums are normalised as one.
   int64_t norm_rows() const { return kind == Kind::simple_rnn ? 1 : 2; }
+  bool projects() const { return projection != nullptr; }
   bool has_two_biases() const { return kind == Kind::gru && reset_after; }
 };
 
 struct ForwardResult {
-  float* y;            // [B, T, H] every output, in order of processing; null: not written
-  float* h;            // [B, H] last state
+  float* y;            // [B, T, P] every output, in order of processing; null: not written
+  float* h;            // [B, P] last state
   float* c;            // [B, H] last cell state of an LSTM, else null
-  float* checkpoints;  // [segments, states, B, H] states before each segment; null: not written
+  float* checkpoints;  // [segments, states, B, H] states before each segment (h: P of H); or null
   uint32_t* record;    // [B, 2] written with the checkpoints: where backward may find the gates
   float* c_sequence;   // [B, T, H] the cell after every step, in order of processing; or null
 };
@@ -78,21 +80,22 @@ struct ForwardResult {
 struct BackwardArgs {
   const float* checkpoints;  // as forward wrote them
   const uint32_t* record;    // [B, 2] as forward wrote it
-  const float* dy;           // [B, T, H]; null: outputs had no influence
-  const float* dh;           // [B, H] gradient of the last state
+  const float* dy;           // [B, T, P]; null: outputs had no influence
+  const float* dh;           // [B, P] gradient of the last state
   const float* dc;           // [B, H] for an LSTM, else null
   const float* dc_sequence;  // [B, T, H] of the cells after every step; null: they had no influence
   // Each result may be null: not wanted, never computed.
-  float* dx;          // [B, T, D]; where the input is looked up, the engine's own
-  float* dtable;      // [V, D] where the input is looked up, else null
-  float* dkernel;     // [D, G*H]
-  float* drecurrent;  // [H, G*H]
-  float* dbias;       // as Problem::bias
-  float* dpeephole;   // [3, H]
-  float* dnorm;       // as Problem::norm
-  float* dnorm_cell;  // [2, H]
-  float* dh0;         // [B, H]
-  float* dc0;         // [B, H]
+  float* dx;           // [B, T, D]; where the input is looked up, the engine's own
+  float* dtable;       // [V, D] where the input is looked up, else null
+  float* dkernel;      // [D, G*H]
+  float* drecurrent;   // [P, G*H]
+  float* dbias;        // as Problem::bias
+  float* dpeephole;    // [3, H]
+  float* dprojection;  // [H, P]
+  float* dnorm;        // as Problem::norm
+  float* dnorm_cell;   // [2, H]
+  float* dh0;          // [B, P]
+  float* dc0;          // [B, H]
 };
 
 }  // namespace sunhwan

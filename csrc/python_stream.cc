@@ -64,7 +64,7 @@ void recurrent(Stream& self, int64_t kind, int64_t activation, int64_t recurrent
   p.recurrent_activation = int(recurrent_activation);
   p.reset_after = reset_after;
   p.zero_output = zero_output;
-  p.H = rows(recurrent_kernel);
+  p.H = p.P = rows(recurrent_kernel);
   const int64_t width = gate_count(p.kind) * p.H;
   require(p.H >= 1 && columns(recurrent_kernel) == width, "`recurrent_kernel` must be [H, G*H]");
   require(self.features() >= 1 && rows(kernel) == self.features() && columns(kernel) == width,

@@ -238,7 +238,7 @@ void Stream::add_recurrent(const Problem& problem) {
 void Stream::add_dense(const float* kernel, const float* bias, int64_t H, int gate) {
   Problem p{};
   p.kind = Kind::simple_rnn;
-  p.B = rows_, p.T = p.segment = 1, p.D = features_, p.H = H;
+  p.B = rows_, p.T = p.segment = 1, p.D = features_, p.H = p.P = H;
   p.kernel = kernel, p.bias = bias;
   work_ += double(rows_) * double(p.D) * double(H);
   add(std::make_unique<Dense>(kernels_, p, gate), H);

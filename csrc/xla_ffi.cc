@@ -35,9 +35,9 @@ struct Options {
   double zoneout_h, zoneout_c, norm_epsilon;
 };
 
-constexpr size_t kShared = 14;  // arguments that both calls begin with
+constexpr size_t kShared = 15;  // arguments that both calls begin with
 constexpr size_t kForwardArgs = kShared + 2, kForwardResults = 6;
-constexpr size_t kBackwardArgs = kShared + 6, kBackwardResults = 10;
+constexpr size_t kBackwardArgs = kShared + 6, kBackwardResults = 11;
 
 // Buffers of problem n: `count` after the other, from n * count on.
 template <class Buffers>
@@ -129,26 +129,35 @@ Problem read_problem(Checker& check, const Options& o, const ffi::RemainingArgs&
   p.norm_epsilon = o.norm_epsilon;
   read_input(check, arg(0), arg(1), arg(2), &p);
   if (!check.error().empty()) return p;
-  p.H = rows[0];
-  if (p.D < 1 || p.H < 1) check.fail("`x` and `recurrent_kernel` must have features and units");
+  p.P = p.H = rows[0];
+  if (!is_absent(arg(9)) && p.kind == Kind::lstm) {
+    if (arg(9).dimensions().size() != 2) check.fail("`projection` must be a matrix");
+    if (!check.error().empty()) return p;
+    p.H = arg(9).dimensions()[0];
+  }
+  if (p.H < p.P) check.fail("`projection` must not have more columns than rows");
+  if (p.D < 1 || p.P < 1) check.fail("`x` and `recurrent_kernel` must have features and units");
   const int64_t gates = gate_count(p.kind), columns = gates * p.H;
   p.mask = optional_flags(check, "mask", arg(3), p);
   p.reset = optional_flags(check, "reset", arg(4), p);
   p.kernel = check.floats("kernel", arg(5), {p.D, columns});
-  p.recurrent = check.floats("recurrent_kernel", arg(6), {p.H, columns});
+  p.recurrent = check.floats("recurrent_kernel", arg(6), {p.P, columns});
   p.bias = p.has_two_biases() ? check.optional("bias", arg(7), {2, columns})
                               : check.optional("bias", arg(7), {columns});
   if (p.kind == Kind::lstm) {
     p.peephole = check.optional("peephole", arg(8), {3, p.H});
+    p.projection = check.optional("projection", arg(9), {p.H, p.P});
   } else {
     check.expect_absent("peephole", arg(8));
+    check.expect_absent("projection", arg(9));
     if (p.zoneout_c != 0) check.fail("`zoneout_c` has no meaning for this kind of cell");
   }
-  read_norm(check, arg(9), arg(10), &p);
-  p.input_scale = check.optional("input_scale", arg(11), {p.B, gates, p.D});
-  p.state_scale = check.optional("state_scale", arg(12), {p.B, gates, p.H});
-  if (!is_absent(arg(13))) {
-    p.noise = static_cast<uint32_t*>(check.expect("noise", arg(13), ffi::U32, {p.B, 2}));
+  read_norm(check, arg(10), arg(11), &p);
+  if (p.projects() && p.normalizes()) check.fail("a normalised cell has no `projection`");
+  p.input_scale = check.optional("input_scale", arg(12), {p.B, gates, p.D});
+  p.state_scale = check.optional("state_scale", arg(13), {p.B, gates, p.P});
+  if (!is_absent(arg(14))) {
+    p.noise = static_cast<uint32_t*>(check.expect("noise", arg(14), ffi::U32, {p.B, 2}));
   }
   return p;
 }
@@ -160,7 +169,7 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
   Problem& p = task.problem;
   const auto out = [&](size_t i) { return buffer(results, problem, kForwardResults, i); };
   const auto start = [&](size_t i) { return buffer(args, problem, kForwardArgs, kShared + i); };
-  p.h0 = check.floats("initial_state[0]", start(0), {p.B, p.H});
+  p.h0 = check.floats("initial_state[0]", start(0), {p.B, p.P});
   if (p.has_cell_state()) {
     p.c0 = check.floats("initial_state[1]", start(1), {p.B, p.H});
     task.result.c = check.result("last cell state", out(2), {p.B, p.H});
@@ -171,8 +180,8 @@ Forward read_forward(Checker& check, const Options& options, const ffi::Remainin
     check.expect_absent("sequence of cells", out(5));
   }
   const int64_t states = p.has_cell_state() ? 2 : 1;
-  task.result.y = check.result("outputs", out(0), {p.B, p.T, p.H});
-  task.result.h = check.result("last state", out(1), {p.B, p.H});
+  task.result.y = check.result("outputs", out(0), {p.B, p.T, p.P});
+  task.result.h = check.result("last state", out(1), {p.B, p.P});
   task.result.checkpoints = check.result("checkpoints", out(3), {p.segments(), states, p.B, p.H});
   if (!is_absent(out(4))) {
     task.result.record = static_cast<uint32_t*>(check.expect("record", out(4), ffi::U32, {p.B, 2}));
@@ -191,8 +200,8 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   const int64_t states = p.has_cell_state() ? 2 : 1, columns = gate_count(p.kind) * p.H;
   to.checkpoints = check.floats("checkpoints", arg(0), {p.segments(), states, p.B, p.H});
   to.record = static_cast<uint32_t*>(check.expect("record", arg(1), ffi::U32, {p.B, 2}));
-  to.dy = check.optional("gradient of outputs", arg(2), {p.B, p.T, p.H});
-  to.dh = check.optional("gradient of last state", arg(3), {p.B, p.H});
+  to.dy = check.optional("gradient of outputs", arg(2), {p.B, p.T, p.P});
+  to.dh = check.optional("gradient of last state", arg(3), {p.B, p.P});
   if (p.is_lookup()) {
     check.expect_absent("gradient of x", out(0));
     to.dtable = check.result("gradient of table", out(1), {p.V, p.D});
@@ -201,7 +210,7 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
     check.expect_absent("gradient of table", out(1));
   }
   to.dkernel = check.result("gradient of kernel", out(2), {p.D, columns});
-  to.drecurrent = check.result("gradient of recurrent_kernel", out(3), {p.H, columns});
+  to.drecurrent = check.result("gradient of recurrent_kernel", out(3), {p.P, columns});
   to.dbias = p.has_two_biases() ? check.result("gradient of bias", out(4), {2, columns})
                                 : check.result("gradient of bias", out(4), {columns});
   if (p.peephole != nullptr) {
@@ -209,25 +218,30 @@ Backward read_backward(Checker& check, const Options& options, const ffi::Remain
   } else {
     check.expect_absent("gradient of peephole", out(5));
   }
-  if (p.norm != nullptr) {
-    to.dnorm = check.result("gradient of norm", out(6), {p.norm_rows(), columns});
+  if (p.projects()) {
+    to.dprojection = check.result("gradient of projection", out(6), {p.H, p.P});
   } else {
-    check.expect_absent("gradient of norm", out(6));
+    check.expect_absent("gradient of projection", out(6));
+  }
+  if (p.norm != nullptr) {
+    to.dnorm = check.result("gradient of norm", out(7), {p.norm_rows(), columns});
+  } else {
+    check.expect_absent("gradient of norm", out(7));
   }
   if (p.norm_cell != nullptr) {
-    to.dnorm_cell = check.result("gradient of norm_cell", out(7), {2, p.H});
+    to.dnorm_cell = check.result("gradient of norm_cell", out(8), {2, p.H});
   } else {
-    check.expect_absent("gradient of norm_cell", out(7));
+    check.expect_absent("gradient of norm_cell", out(8));
   }
-  to.dh0 = check.result("gradient of initial_state[0]", out(8), {p.B, p.H});
+  to.dh0 = check.result("gradient of initial_state[0]", out(9), {p.B, p.P});
   if (p.has_cell_state()) {
     to.dc = check.optional("gradient of last cell state", arg(4), {p.B, p.H});
     to.dc_sequence = check.optional("gradient of cells", arg(5), {p.B, p.T, p.H});
-    to.dc0 = check.result("gradient of initial_state[1]", out(9), {p.B, p.H});
+    to.dc0 = check.result("gradient of initial_state[1]", out(10), {p.B, p.H});
   } else {
     check.expect_absent("gradient of last cell state", arg(4));
     check.expect_absent("gradient of cells", arg(5));
-    check.expect_absent("gradient of initial_state[1]", out(9));
+    check.expect_absent("gradient of initial_state[1]", out(10));
   }
   return task;
 }
@@ -325,14 +339,15 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
 
 // Arguments and results come in groups, one for each problem:
 //   shared    x [B, T, D] or table [V, D] and ids int32[B, T], mask [B, T], reset [B, T],
-//             kernel [D, G*H], recurrent_kernel [H, G*H], bias, peephole [3, H],
-//             norm [2 or 1, G*H], norm_cell [2, H], input_scale [B, G, D], state_scale [B, G, H],
-//             noise uint32[B, 2]
+//             kernel [D, G*H], recurrent_kernel [P, G*H], bias, peephole [3, H],
+//             projection [H, P], norm [2 or 1, G*H], norm_cell [2, H], input_scale [B, G, D],
+//             state_scale [B, G, P], noise uint32[B, 2]
 //   forward   shared, h0, c0
-//             -> y [B, T, H], h [B, H], c [B, H], checkpoints, record uint32[B, 2],
+//             -> y [B, T, P], h [B, P], c [B, H], checkpoints, record uint32[B, 2],
 //                c_sequence [B, T, H]
 //   backward  shared, checkpoints, record, dy, dh, dc, dc_sequence
-//             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dnorm, dnorm_cell, dh0, dc0
+//             -> dx, dtable, dkernel, drecurrent, dbias, dpeephole, dprojection, dnorm,
+//                dnorm_cell, dh0, dc0
 #define SUNHWAN_BINDING()                    \
   ffi::Ffi::Bind()                           \
       .Ctx<ffi::ThreadPool>()                \

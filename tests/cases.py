@@ -19,65 +19,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+import cases_variants
+from case import CELLS, MASKS, Case
 from sunhwan.engine import reference
-from sunhwan.engine.cell import ACTIVATIONS, Cell
+from sunhwan.engine.cell import ACTIVATIONS
 
 #: distance from 1 to the next float32
 EPS32 = float(np.finfo(np.float32).eps)
 #: results by name: outputs, states[n], and the gradients d_x, d_kernel, ..., d_initial_state[n]
 Results = dict[str, NDArray[np.floating]]
 
-CELLS: dict[str, Cell] = {
-    "simple_rnn": Cell("simple_rnn"),
-    "lstm": Cell("lstm"),
-    "gru": Cell("gru"),
-    "gru_before": Cell("gru", reset_after=False),
-}
-#: right and left: padding there, lengths from 1 to T; one_empty: right, and one row without a step
-MASKS: tuple[str, ...] = (
-    "right",
-    "left",
-    "holes",
-    "one_empty",
-    "all_empty",
-    "first_only",
-    "all_true",
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of one layer: sizes and the options of Keras; ``mask`` is one of `MASKS`."""
-
-    name: str
-    cell: Cell
-    B: int
-    T: int
-    D: int
-    H: int
-    use_bias: bool = True
-    mask: str | None = None
-    initial_state: bool = False
-    return_sequences: bool = True
-    return_state: bool = True
-    go_backwards: bool = False
-    zero_output_for_mask: bool = False
-    reset: bool = False
-    peephole: bool = False
-    input_scale: bool = False
-    state_scale: bool = False
-    noise: bool = False
-    return_state_sequences: bool = False
-
-    def __str__(self) -> str:
-        return self.name
-
 
 @dataclass(frozen=True)
 class Arrays:
     """Arguments of one call and the derivatives that come back to it.
 
-    ``d_outputs`` is [B, T, H], or [B, H] without ``return_sequences``; ``d_states`` is None
+    ``d_outputs`` is [B, T, P], or [B, P] without ``return_sequences``; ``d_states`` is None
     without ``return_state``, and ``d_sequences``, [B, T, H] each, without
     ``return_state_sequences``.
     """
@@ -97,6 +54,7 @@ class Arrays:
     input_scale: NDArray[np.floating] | None = None
     state_scale: NDArray[np.floating] | None = None
     noise: NDArray[np.uint32] | None = None
+    projection: NDArray[np.floating] | None = None
     d_sequences: tuple[NDArray[np.floating], ...] | None = None
 
 
@@ -186,106 +144,6 @@ def _edges() -> Iterator[Case]:
         yield Case(f"{label}-T200", cell, B=2, T=200, D=3, H=5, mask=mask)
 
 
-def _variants() -> Iterator[Case]:
-    """Yield scales, zoneout, peepholes and resets: alone, masked, backwards and together."""
-    for label, cell in CELLS.items():
-        lstm = cell.kind == "lstm"
-        base = Case(label, cell, B=5, T=9, D=3, H=18, initial_state=True)
-        both = replace(base, input_scale=True, state_scale=True)
-        yield replace(base, name=f"{label}-input_scale", input_scale=True)
-        yield replace(base, name=f"{label}-state_scale", state_scale=True, use_bias=False)
-        yield replace(both, name=f"{label}-scales-backwards", mask="left", go_backwards=True)
-        zoneout = replace(cell, zoneout_h=0.3, zoneout_c=0.45 if lstm else 0.0)
-        zoned = replace(base, cell=zoneout, noise=True)
-        yield replace(zoned, name=f"{label}-zoneout")
-        yield replace(zoned, name=f"{label}-zoneout-expected", noise=False, mask="holes")
-        yield replace(zoned, name=f"{label}-zoneout-backwards", mask="right", go_backwards=True)
-        yield replace(base, name=f"{label}-reset", reset=True)
-        yield replace(base, name=f"{label}-reset-backwards", go_backwards=True, reset=True)
-        yield replace(
-            zoned, name=f"{label}-reset-zoneout-holes", B=4, T=37, D=6, H=11, mask="holes",
-            reset=True, zero_output_for_mask=True,
-        )  # fmt: skip
-        everything = replace(
-            both, name=f"{label}-everything", B=6, T=21, D=7, H=19, mask="holes", noise=True,
-            cell=replace(zoneout, activation="relu"), peephole=lstm, reset=True,
-        )  # fmt: skip
-        yield everything
-        yield replace(
-            everything, name=f"{everything}-last-backwards", cell=zoneout, go_backwards=True,
-            return_sequences=False, mask="left",
-        )  # fmt: skip
-    yield from _peepholes()
-    yield from _normalized()
-    yield from _state_sequences()
-
-
-def _peepholes() -> Iterator[Case]:
-    """Yield LSTMs with peepholes, and with zoneout of one state alone."""
-    base = Case("lstm", CELLS["lstm"], B=5, T=9, D=3, H=18, initial_state=True)
-    peeping = replace(base, peephole=True)
-    yield replace(peeping, name="lstm-peephole")
-    yield replace(peeping, name="lstm-peephole-no_bias", use_bias=False, return_sequences=False)
-    yield replace(peeping, name="lstm-peephole-holes-backwards", mask="holes", go_backwards=True)
-    for slot in ("activation", "recurrent_activation"):
-        cell = replace(CELLS["lstm"], **{slot: "hard_sigmoid"})
-        yield replace(peeping, name=f"lstm-peephole-{slot}", cell=cell, reset=True)
-    for slot in ("zoneout_h", "zoneout_c"):
-        cell = replace(CELLS["lstm"], **{slot: 0.4})
-        yield replace(peeping, name=f"lstm-peephole-{slot}", cell=cell, noise=True)
-        yield replace(base, name=f"lstm-{slot}-expected", cell=cell)
-    yield replace(peeping, name="lstm-peephole-H130", B=3, T=4, D=31, H=130, input_scale=True)
-
-
-def _normalized() -> Iterator[Case]:
-    """Yield layer normalisation: alone, masked, backwards, with all else, and in sizes."""
-    for label in ("simple_rnn", "lstm", "gru"):
-        lstm = label == "lstm"
-        cell = replace(CELLS[label], norm_epsilon=1e-3)
-        base = Case(label, cell, B=5, T=9, D=3, H=18, initial_state=True)
-        yield replace(base, name=f"{label}-norm")
-        yield replace(base, name=f"{label}-norm-no_bias", use_bias=False, return_sequences=False)
-        yield replace(base, name=f"{label}-norm-holes", mask="holes", zero_output_for_mask=True)
-        yield replace(base, name=f"{label}-norm-backwards", mask="left", go_backwards=True)
-        yield replace(
-            base, name=f"{label}-norm-relu", cell=replace(cell, activation="relu"), reset=True
-        )
-        yield replace(
-            base, name=f"{label}-norm-hard_sigmoid", peephole=lstm,
-            cell=replace(cell, recurrent_activation="hard_sigmoid", norm_epsilon=0.05),
-        )  # fmt: skip
-        zoneout = replace(cell, zoneout_h=0.3, zoneout_c=0.45 if lstm else 0.0)
-        yield replace(
-            base, name=f"{label}-norm-everything", B=6, T=21, D=7, H=19, cell=zoneout, mask="holes",
-            noise=True, peephole=lstm, reset=True, input_scale=True, state_scale=True,
-        )  # fmt: skip
-        for B, T, D, H in ((3, 5, 2, 7), (19, 3, 2, 16), (2, 37, 5, 33), (1, 4, 3, 130)):
-            yield Case(f"{label}-norm-B{B}-T{T}-D{D}-H{H}", cell, B, T, D, H)
-
-
-def _state_sequences() -> Iterator[Case]:
-    """Yield the states of every step: beside outputs, in their place, masked and with variants."""
-    for label, cell in CELLS.items():
-        base = Case(
-            label, cell, B=5, T=19, D=3, H=18, initial_state=True, return_state_sequences=True
-        )
-        yield replace(base, name=f"{label}-sequences")
-        yield replace(
-            base, name=f"{label}-sequences-zero_output-backwards", mask="holes", go_backwards=True,
-            zero_output_for_mask=True,
-        )  # fmt: skip
-        yield replace(
-            base, name=f"{label}-sequences-last", mask="right", return_sequences=False,
-            return_state=False, zero_output_for_mask=True, reset=True, use_bias=False,
-        )  # fmt: skip
-    lstm = replace(CELLS["lstm"], zoneout_h=0.3, zoneout_c=0.45)
-    yield replace(
-        base, name="lstm-sequences-everything", cell=lstm, mask="left", noise=True, peephole=True,
-        reset=True, input_scale=True, state_scale=True, B=4, T=37, D=6, H=33,
-    )  # fmt: skip
-    yield replace(base, name="lstm-sequences-H130", cell=CELLS["lstm"], B=3, T=4, D=31, H=130)
-
-
 CASES: tuple[Case, ...] = (
     *_gate_functions(),
     *_masks(),
@@ -293,14 +151,15 @@ CASES: tuple[Case, ...] = (
     *_options(),
     *_sizes(),
     *_edges(),
-    *_variants(),
+    *cases_variants.variants(),
 )
 
 
 def is_variant(case: Case) -> bool:
     """Tell whether a case asks for what Keras's own layers do not have."""
     asked = (case.reset, case.peephole, case.input_scale, case.state_scale, case.noise)
-    options = (any(case.cell.zoneout), case.cell.norm_epsilon > 0, case.return_state_sequences)
+    normalized, projected = case.cell.norm_epsilon > 0, case.P > 0
+    options = (any(case.cell.zoneout), normalized, case.return_state_sequences, projected)
     return any(asked) or any(options)
 
 
@@ -342,7 +201,7 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
     B, T, D, H, cell = case.B, case.T, case.D, case.H, case.cell
     gates_amplify = cell.recurrent_activation in ("relu", "linear", "tanh")
     gain = 0.4 if gates_amplify or cell.activation in ("relu", "linear") else 1.0
-    columns = len(cell.gates) * H
+    columns, P = len(cell.gates) * H, case.P or H
 
     def draw(*shape: int, scale: float = 1.0) -> NDArray[np.floating]:
         return (scale * rng.standard_normal(shape)).astype(np.float32).astype(dtype)
@@ -354,22 +213,23 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
     return Arrays(
         x=draw(B, T, D),
         kernel=draw(D, columns, scale=gain / np.sqrt(D)),
-        recurrent_kernel=draw(H, columns, scale=gain / np.sqrt(H)),
+        recurrent_kernel=draw(P, columns, scale=gain / np.sqrt(P)),
         bias=draw(*cell.bias_shape(H), scale=0.5 * gain) if case.use_bias else None,
-        initial_state=tuple(draw(B, H, scale=0.7) for _ in range(cell.states))
+        initial_state=tuple(draw(B, size, scale=0.7) for size in case.sizes)
         if case.initial_state
         else None,
         mask=_mask(case, rng),
-        d_outputs=draw(B, T, H) if case.return_sequences else draw(B, H),
-        d_states=tuple(draw(B, H) for _ in range(cell.states)) if case.return_state else None,
+        d_outputs=draw(B, T, P) if case.return_sequences else draw(B, P),
+        d_states=tuple(draw(B, size) for size in case.sizes) if case.return_state else None,
         reset=rng.random((B, T)) < 0.25 if case.reset else None,
         peephole=draw(3, H, scale=0.6) if case.peephole else None,
         input_scale=scale(B, len(cell.gates), D) if case.input_scale else None,
-        state_scale=scale(B, len(cell.gates), H) if case.state_scale else None,
+        state_scale=scale(B, len(cell.gates), P) if case.state_scale else None,
         noise=rng.integers(0, 2**32, (B, 2), dtype=np.uint32) if case.noise else None,
         # gains about 1, as they are learnt to be
         **{n: draw(*s, scale=0.3) + 0.8 for n, s in cell.norm_shapes(H).items()},
-        d_sequences=tuple(draw(B, T, H) for _ in range(cell.states))
+        projection=draw(H, P, scale=gain / np.sqrt(H)) if case.P else None,
+        d_sequences=tuple(draw(B, T, size) for size in case.sizes)
         if case.return_state_sequences
         else None,
     )
@@ -378,6 +238,7 @@ def arrays(case: Case, dtype: DTypeLike = np.float32, seed: int = 0) -> Arrays:
 def variants(given: Arrays) -> dict[str, NDArray]:
     """Return the arrays of variants that a case has, by their arguments' names."""
     names = ("reset", "peephole", "norm", "norm_cell", "input_scale", "state_scale", "noise")
+    names += ("projection",)
     return {name: getattr(given, name) for name in names if getattr(given, name) is not None}
 
 
@@ -402,7 +263,8 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
 
     ``states`` are there with ``return_state``, ``sequences`` with ``return_state_sequences``,
     ``d_initial_state`` with ``initial_state``,
-    ``d_bias`` with ``use_bias``, ``d_peephole`` with ``peephole``. Without ``return_sequences``
+    ``d_bias`` with ``use_bias``, ``d_peephole`` with ``peephole``,
+    ``d_projection`` with a projection. Without ``return_sequences``
     the output is the last h, for which ``zero_output_for_mask`` has no meaning (Keras's
     documentation; see `stock_keras.layer`).
     """
@@ -415,7 +277,7 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     if not gradients:
         return results
     d_outputs = given.d_outputs if case.return_sequences else None
-    d_states = [np.zeros((case.B, case.H)) for _ in done.states]
+    d_states = [np.zeros(state.shape) for state in done.states]
     for n, d_state in enumerate(given.d_states or ()):
         d_states[n] += d_state
     if not case.return_sequences:
@@ -428,7 +290,7 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
     }
     if back.bias is not None:
         results["d_bias"] = back.bias
-    for name in ("peephole", "norm", "norm_cell"):
+    for name in ("peephole", "projection", "norm", "norm_cell"):
         if (value := getattr(back, name)) is not None:
             results[f"d_{name}"] = value
     if case.initial_state:
@@ -437,6 +299,7 @@ def expected(case: Case, given: Arrays, gradients: bool = True) -> Results:
 
 
 _OF_WEIGHTS = {"d_kernel", "d_recurrent_kernel", "d_bias", "d_peephole", "d_norm", "d_norm_cell"}
+_OF_WEIGHTS |= {"d_projection"}
 
 
 def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = EPS32) -> float:
@@ -456,7 +319,7 @@ def tolerance(case: Case, name: str, value: NDArray[np.floating], eps: float = E
     Errors count against the largest value, since every result sums over values of that size; a
     result that must be 0 everywhere must be so exactly.
     """
-    terms = 8 + case.T + case.D + case.H
+    terms = 8 + case.T + case.D + case.H + case.P
     if name.startswith("d_"):
         terms += len(case.cell.gates) * case.H
     if name in _OF_WEIGHTS:

@@ -79,6 +79,14 @@ def recorded() -> list[Call]:
 
         jax.jit(jax.grad(normalized)).lower(gains)
         jax.jit(jax.grad(lambda t: embedding_lookup(t, ids).sum())).lower(table)
+        weights = {"kernel": np.ones((4, 20), "f"), "recurrent_kernel": np.ones((3, 20), "f")}
+
+        def projected(weights: Any) -> Any:
+            [(y, states)] = rnns(Cell("lstm"), np.ones((2, 6, 4), "f"), [Run(**weights)])
+            return y.sum() + sum(s.sum() for s in states)
+
+        weights["projection"] = np.ones((5, 3), "f")
+        jax.jit(jax.grad(projected)).lower(weights)
     finally:
         jax.ffi.ffi_call = _FFI_CALL
     return calls

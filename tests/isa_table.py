@@ -19,6 +19,7 @@ _WEIGHTS = (
     "bias",
     "initial_state",
     "peephole",
+    "projection",
     "norm",
     "norm_cell",
 )

@@ -163,6 +163,8 @@ MUTATIONS: dict[str, Mutation] = {
     "scales of the input at the next gate": _change("input_scale", lambda a: np.roll(a, 1, axis=1)),
     "scales of the state forgotten": _forget("state_scale"),
     "scales of the state at the next gate": _change("state_scale", lambda a: np.roll(a, 1, axis=1)),
+    "projection of the next unit": _change("projection", lambda a: np.roll(a, 1, axis=0)),
+    "projection onto the next unit": _change("projection", lambda a: np.roll(a, 1, axis=1)),
     "keys forgotten": _forget("noise"),
     "keys swapped": _change("noise", lambda a: a[:, ::-1]),
     "rates of h and c swapped": _swap_rates,

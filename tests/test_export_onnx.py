@@ -197,6 +197,7 @@ class Doubled(keras.layers.Layer):
         (lambda: layers.LSTM(H, use_peephole=True), "has use_peephole=True, which is not"),
         (lambda: cell("gru", use_layer_norm=True), "has use_layer_norm=True, which is not"),
         (lambda: layers.GRU(H, return_state_sequences=True), "has return_state_sequences=True"),
+        (lambda: layers.LSTM(H, projection_units=2), "has projection_units=2, which is not exp"),
         (lambda: cell("gru", dtype="mixed_float16"), "must be in float32, received float16"),
         (lambda: layers.Bidirectional(cell("gru"), merge_mode="sum"), "merge_mode='sum'"),
         (

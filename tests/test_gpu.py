@@ -35,6 +35,7 @@ KINDS = {"SimpleRNN": layers.SimpleRNN, "LSTM": layers.LSTM, "GRU": layers.GRU}
         ({"use_peephole": True}, "plain JAX"),
         ({"use_layer_norm": True}, "plain JAX"),
         ({"return_state_sequences": True}, "plain JAX"),
+        ({"projection_units": 2}, "plain JAX"),
         ({"activation": "gelu"}, "Keras's own loop"),
     ],
     ids=str,

@@ -19,7 +19,7 @@ from sunhwan.engine.cell import Cell
 from sunhwan.errors import ShapeError
 
 Array = NDArray[np.floating]
-_OPTIONAL = ("bias", "peephole", "norm", "norm_cell")
+_OPTIONAL = ("bias", "peephole", "projection", "norm", "norm_cell")
 
 
 def _arguments(given: Arrays) -> dict[str, Array]:
@@ -66,6 +66,13 @@ def _tiny_cases() -> Iterator[Case]:
     lstm = Case("tiny-lstm", CELLS["lstm"], B=2, T=3, D=2, H=3, initial_state=True, peephole=True)
     yield replace(lstm, name="tiny-lstm-peephole")
     yield replace(lstm, name="tiny-lstm-peephole-reset", reset=True)
+    small = replace(lstm, name="tiny-lstm-projection", H=4, P=3, mask="holes")
+    yield replace(small, peephole=False)
+    yield replace(
+        small, name="tiny-lstm-projection-everything", go_backwards=True, noise=True, reset=True,
+        cell=replace(CELLS["lstm"], zoneout_h=0.3, zoneout_c=0.4), input_scale=True,
+        state_scale=True, zero_output_for_mask=True, T=5,
+    )  # fmt: skip
 
 
 def _flat(case: Case, given: Arrays) -> Array:

@@ -43,10 +43,10 @@ constexpr int kInputFirst<NormLstm> = NormLstm::kInput;
 template <>
 constexpr int kInputFirst<NormGru> = NormGru::kInput;
 
-// The chunk's dh or dc += dy of one step, [B, T, H]; with `zeroes`, only of rows whose output was
-// not a constant zero.
-SUNHWAN_OUTLINE void add_gradient(const Context& x, const float* dy, int64_t s, bool zeroes,
-                                  float* gradient) {
+// The chunk's dh or dc += dy of one step, [B, T, columns]; with `zeroes`, only of rows whose output
+// was not a constant zero.
+SUNHWAN_OUTLINE void add_gradient(const Context& x, const float* dy, int64_t columns, int64_t s,
+                                  bool zeroes, float* gradient) {
   const Chunk& c = x.chunk;
   const int64_t begin = x.team.begin(x.l.states.vectors) * kLanes;
   const int64_t end = x.team.end(x.l.states.vectors) * kLanes;
@@ -54,10 +54,10 @@ SUNHWAN_OUTLINE void add_gradient(const Context& x, const float* dy, int64_t s, 
   for (int64_t r = 0; r < c.rows; ++r) {
     const int64_t row = c.batch_rows[r];
     if (zeroes && x.p.mask != nullptr && !x.p.mask[row * x.p.T + t]) continue;
-    const float* from = dy + (row * x.p.T + c.first + s) * x.p.H;
+    const float* from = dy + (row * x.p.T + c.first + s) * columns;
     float* to = gradient + r * x.l.Hp;
     for (int64_t u = begin; u < end; u += kLanes) {
-      store(to + u, load(to + u) + load_columns(from, u, x.p.H));
+      store(to + u, load(to + u) + load_columns(from, u, columns));
     }
   }
 }
@@ -71,10 +71,10 @@ SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z,
   const bool is_scaled = l.state_ld != 0;
   const int parts = is_scaled ? gates : 1;
   const int64_t width = gates * l.Hp / parts;
-  for (int64_t j = x.team.begin(l.states.count); j < x.team.end(l.states.count); ++j) {
-    const int64_t u = l.states.begin(j) * kLanes;
+  for (int64_t j = x.team.begin(l.outputs.count); j < x.team.end(l.outputs.count); ++j) {
+    const int64_t u = l.outputs.begin(j) * kLanes;
     const float* panel = x.w.recurrent_t + gates * l.Hp * u;
-    with_const<4>(l.states.width(j), [&](auto n) __attribute__((always_inline)) {
+    with_const<4>(l.outputs.width(j), [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
@@ -245,7 +245,7 @@ SUNHWAN_INLINE void take_rows(const Context& x, const float* rows, int64_t ld) {
   x.team.sync();
 }
 
-// `sums`: dW [D], dU [H], then two bias rows, each row gates * Hp wide (layout.h). dU's columns and
+// `sums`: dW [D], dU [P], then two bias rows, each row gates * Hp wide (layout.h). dU's columns and
 // the second bias row are in Keras's order of gates, the others in the blocks'.
 template <class Cell>
 SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
@@ -255,7 +255,7 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
   float* const sums = slot.parameters;
   const float* const of_input = c.z + kInputFirst<Cell> * l.Hp;
   const int64_t width = l.gates * l.Hp;
-  if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.H + 1) * width);
+  if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.P + 1) * width);
   if (slot.place != nullptr) {
     add_by_id(x, of_input, slot);
   } else if (g.dkernel != nullptr) {
@@ -264,7 +264,7 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
   if (g.drecurrent != nullptr) {
     float* du = sums + x.p.D * width;
     if (l.state_ld != 0) take_rows(x, c.scaled_h, l.state_ld);
-    weight_gradients(x, c.h_row, l.state_ld / l.gates, x.p.H, c.z + kRecurrentFirst<Cell> * l.Hp,
+    weight_gradients(x, c.h_row, l.state_ld / l.gates, x.p.P, c.z + kRecurrentFirst<Cell> * l.Hp,
                      kRecurrentCount<Cell>, du);
     if constexpr (kRecurrentFirst<Cell> == 1 && kRecurrentCount<Cell> == 2) {
       // Reset before: the candidate's weights saw r * h, kept in the last block.
@@ -273,9 +273,13 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
     }
   }
   if (g.dbias != nullptr) {
-    float* db = sums + (x.p.D + x.p.H) * width;
+    float* db = sums + (x.p.D + x.p.P) * width;
     bias_gradient(x, c.z, db);
     if (x.p.has_two_biases()) bias_gradient(x, c.z + l.Hp, db + width);
+  }
+  if (g.dprojection != nullptr) {
+    take_rows(x, before_projection(x, 0), l.ld);
+    projection_gradient(x, c.h_row, sums + l.projection_sums(x.p));
   }
 }
 

@@ -17,7 +17,7 @@ GateColumns input_columns(const Problem& p, const Layout& l) {
   return {p.kernel, p.D, 0, l.gates, true};
 }
 GateColumns recurrent_columns(const Problem& p, const Layout& l) {
-  return {p.recurrent, p.H, 0, resets_before(p) ? 2 : l.gates, false};
+  return {p.recurrent, p.P, 0, resets_before(p) ? 2 : l.gates, false};
 }
 GateColumns candidate_columns(const Problem& p) { return {p.recurrent, p.H, 2, 1, false}; }
 
@@ -29,6 +29,7 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
   if (part == 0) {
     pack_bias(p, l, w.bias);
     if (p.normalizes()) pack_norm(p, l, w.bias);
+    if (p.projects()) pack_projection(p, l, w, backward);
     return;
   }
   part -= 1;
@@ -44,8 +45,8 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
   part -= l.units.count;
   if (!backward) return;
   if (part < l.states.vectors) {
-    if (part < l.states.count) {
-      pack_transposed(p, l, recurrent_columns(p, l), l.states, part, w.recurrent_t);
+    if (part < l.outputs.count) {
+      pack_transposed(p, l, recurrent_columns(p, l), l.outputs, part, w.recurrent_t);
     }
     if (resets_before(p)) {  // in panels of one vector
       const Panels single = Panels::over(p.H, kLanes, 1);
@@ -166,9 +167,15 @@ void collect(const Problem& p, const Layout& l, const float* sums, int64_t slots
     if (args.dkernel != nullptr) {
       collect_row(p, l, from, slots, 0, l.gates, true, args.dkernel + row * columns);
     }
-  } else if (row < p.D + p.H) {
+  } else if (row < p.D + p.P) {
     if (args.drecurrent != nullptr) {
       collect_row(p, l, from, slots, 0, l.gates, false, args.drecurrent + (row - p.D) * columns);
+    }
+  } else if (row > p.D + p.P) {
+    if (args.dprojection != nullptr) {
+      const int64_t i = row - (p.D + p.P + 1);
+      collect_projection(p, l, sums + l.projection_sums(p), slots, l.gradient_size(p), i,
+                         args.dprojection + i * p.P);
     }
   } else {
     if (args.dbias != nullptr) {

@@ -1,9 +1,10 @@
 // LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000):
 //   i, f, o = s(W x + U h + b)   c~ = t(W x + U h + b)   c' = f c + i c~   h' = o t(c')
-// With peepholes (Gers et al. 2002) i and f see c too, and o sees c'.
+// With peepholes (Gers et al. 2002) i and f see c too, and o sees c'. Where h is projected
+// (projection.h) a step ends with o t(c'), and a step back begins with its gradient in dh.
 #pragma once
 
-#include "segment.h"
+#include "projection.h"
 
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
@@ -16,7 +17,7 @@ struct Lstm {
     const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t u = j * kLanes;
-      const float* panel = x.w.recurrent + x.p.H * u * 4;
+      const float* panel = x.w.recurrent + x.p.P * u * 4;
       row_groups<kMostRows<4>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
         const float* rows[M];
@@ -61,7 +62,8 @@ struct Lstm {
     apply<M>(x.recurrent_activation, output);
     apply<M>(x.activation, out);
     for (int r = 0; r < M; ++r) {
-      store(c.h + c.next(x.l, s, q + r) + u, output[r] * out[r]);
+      float* to = x.p.projects() ? before_projection(x, q + r) : c.h + c.next(x.l, s, q + r);
+      store(to + u, output[r] * out[r]);
       if constexpr (Keep) {
         float* z = c.z + (q + r) * x.l.ld + u;
         store(z, gate[r]);

@@ -28,20 +28,25 @@ SUNHWAN_INLINE void copy_floats(float* to, const float* from, int64_t n) {
   __builtin_memcpy(to, from, n * sizeof(float));
 }
 
-// A state of the batch, float[B, H] (null: zeros), into the chunk's padded rows. One thread.
-SUNHWAN_INLINE void load_state(const Context& x, const float* from, float* to) {
+// A state of the batch, float[B, ld] with so many columns in use (null: zeros), into the chunk's
+// padded rows. One thread.
+SUNHWAN_INLINE void load_state(const Context& x, const float* from, int64_t columns, int64_t ld,
+                               float* to) {
   for (int64_t r = 0; r < x.chunk.rows; ++r, to += x.l.Hp) {
-    const float* row = from == nullptr ? nullptr : from + x.chunk.batch_rows[r] * x.p.H;
+    const float* row = from == nullptr ? nullptr : from + x.chunk.batch_rows[r] * ld;
     for (int64_t u = 0; u < x.l.Hp; u += kLanes) {
-      store(to + u, row == nullptr ? vf{} : load_columns(row, u, x.p.H));
+      store(to + u, row == nullptr ? vf{} : load_columns(row, u, columns));
     }
   }
 }
 
-SUNHWAN_INLINE void store_state(const Context& x, const float* from, float* to) {
+SUNHWAN_INLINE void store_state(const Context& x, const float* from, int64_t columns, int64_t ld,
+                                float* to) {
   if (to == nullptr) return;
   for (int64_t r = 0; r < x.chunk.rows; ++r, from += x.l.Hp) {
-    copy_floats(to + x.chunk.batch_rows[r] * x.p.H, from, x.p.H);
+    float* row = to + x.chunk.batch_rows[r] * ld;
+    copy_floats(row, from, columns);
+    __builtin_memset(row + columns, 0, (ld - columns) * sizeof(float));
   }
 }
 
@@ -95,7 +100,7 @@ SUNHWAN_OUTLINE void scale_inputs(const Context& x) {
 // What multiplies the state of chunk row r at unit u on its way into gate g.
 SUNHWAN_INLINE vf state_scale(const Context& x, int64_t r, int g, int64_t u) {
   const int64_t row = x.chunk.batch_rows[r] * x.l.gates + g;
-  return load_columns(x.p.state_scale + row * x.p.H, u, x.p.H);
+  return load_columns(x.p.state_scale + row * x.p.P, u, x.p.P);
 }
 
 // The same for the input at feature d, on its way into the gate of block g.
@@ -131,9 +136,9 @@ template <bool Scaled, int M, int N>
 SUNHWAN_INLINE void recurrent_product(const Context& x, vf (&sum)[M][N],
                                       const float* const (&rows)[M], const float* panel) {
   if constexpr (Scaled) {
-    multiply_each<M, N>(sum, rows, x.l.Hp, x.p.H, panel);
+    multiply_each<M, N>(sum, rows, x.l.Hp, x.p.P, panel);
   } else {
-    multiply<M, N>(sum, rows, x.p.H, panel);
+    multiply<M, N>(sum, rows, x.p.P, panel);
   }
 }
 

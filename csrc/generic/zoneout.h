@@ -20,20 +20,21 @@ SUNHWAN_INLINE vu mixed(vu v) {
 struct Zone {
   float rate;
   std::uint32_t limit, salt;  // of the random numbers
+  int64_t units;              // of the state
 };
 
-SUNHWAN_INLINE Zone zone_of(double rate, std::uint32_t salt) {
-  return {float(rate), std::uint32_t(rate * 4294967296.0), salt};
+SUNHWAN_INLINE Zone zone_of(double rate, std::uint32_t salt, int64_t units) {
+  return {float(rate), std::uint32_t(rate * 4294967296.0), salt, units};
 }
-SUNHWAN_INLINE Zone zone_of_h(const Problem& p) { return zone_of(p.zoneout_h, 0); }
-SUNHWAN_INLINE Zone zone_of_c(const Problem& p) { return zone_of(p.zoneout_c, 0x9E3779B9u); }
+SUNHWAN_INLINE Zone zone_of_h(const Problem& p) { return zone_of(p.zoneout_h, 0, p.P); }
+SUNHWAN_INLINE Zone zone_of_c(const Problem& p) { return zone_of(p.zoneout_c, 0x9E3779B9u, p.H); }
 
 // -1 in the lanes of units u, u + 1, ... that keep the value from before step t of batch row b.
 SUNHWAN_INLINE vi chosen(const Problem& p, const Zone& zone, int64_t b, int64_t t, int64_t u) {
   vu index;
   for (int i = 0; i < kLanes; ++i) index[i] = std::uint32_t(i);
   const std::uint32_t* key = p.noise + 2 * b;
-  index += std::uint32_t(t * p.H + u) + key[0];
+  index += std::uint32_t(t * zone.units + u) + key[0];
   return mixed(mixed(index) ^ (key[1] + zone.salt)) < zone.limit;
 }
 
@@ -41,9 +42,10 @@ SUNHWAN_INLINE vi chosen(const Problem& p, const Zone& zone, int64_t b, int64_t 
 SUNHWAN_OUTLINE void mix_old_state(const Context& x, int64_t s, const Zone& zone, float* state) {
   const Chunk& c = x.chunk;
   if (zone.rate == 0.0f) return;
-  // the units whose step this member has taken
-  const int64_t begin = x.l.units.begin(x.team.begin(x.l.units.count)) * kLanes;
-  const int64_t end = x.l.units.begin(x.team.end(x.l.units.count)) * kLanes;
+  // the units whose step this member has taken, or that it has projected to
+  const Panels& own = x.p.projects() && state == c.h ? x.l.outputs : x.l.units;
+  const int64_t begin = own.begin(x.team.begin(own.count)) * kLanes;
+  const int64_t end = own.begin(x.team.end(own.count)) * kLanes;
   const int64_t t = time_of(x.p, c.first + s);
   const vf keep = splat(zone.rate), rest = splat(1.0f - zone.rate);
   for (int64_t q = c.offset[s]; q < c.offset[s + 1]; ++q) {

@@ -128,6 +128,13 @@ class Cell:
             raise ShapeError(f"`{name}` must be None for {about}, which has no such weight")
         raise ShapeError(f"`{name}` is missing, which {about} needs")
 
+    def check_projection(self) -> None:
+        """Raise `ShapeError` if this is no cell whose output can be projected."""
+        if self.kind != "lstm":
+            raise ShapeError(f"`projection` must be None for a {self.kind}, which has no cell c")
+        if self.norm_epsilon:
+            raise ShapeError("`projection` must be None for an lstm whose sums are normalised")
+
     def bias_shape(self, units: int) -> tuple[int, ...]:
         """Shape of Keras's bias for ``units`` units: two rows for a GRU that resets after."""
         columns = len(self.gates) * units

@@ -35,6 +35,10 @@ class Run:
         and of the state, and for an LSTM ``float[2, H]``, gain and offset of its normalised cell:
         layer normalisation (Ba, Kiros & Hinton 2016), where `Cell.norm_epsilon` is not 0. They
         are differentiated.
+    projection
+        ``float[H, P]``, LSTM only, P at most H: what the cell gives is multiplied by it to become
+        the output h (Sak, Senior & Beaufays 2014), which then has P units wherever H stands for it,
+        and ``recurrent_kernel`` P rows. It is differentiated.
     input_scale, state_scale
         ``float[B, G, D]`` and ``float[B, G, H]``: what multiplies the input, and the state h
         before the step, on their way into each gate (`Cell.gates`), the same in all steps:
@@ -52,6 +56,7 @@ class Run:
     peephole: Any = None
     norm: Any = None
     norm_cell: Any = None
+    projection: Any = None
     input_scale: Any = None
     state_scale: Any = None
     noise: Any = None
@@ -106,22 +111,25 @@ def run_operands(cell: Cell, sizes: Sizes, run: Run) -> dict[str, Array]:
         If a rank, size or dtype does not fit; names the argument, and what was expected.
     """
     _check_run(cell, sizes, run)
-    batch, units, features = sizes.B, jnp.shape(run.recurrent_kernel)[0], sizes.D
+    batch, outputs, features = sizes.B, jnp.shape(run.recurrent_kernel)[0], sizes.D
+    units = outputs if run.projection is None else jnp.shape(run.projection)[0]
     gates, columns = len(cell.gates), len(cell.gates) * units
-    first = run.initial_state or (jnp.zeros((batch, units), sizes.dtype),) * cell.states
+    widths = (outputs, units)[: cell.states]
+    first = run.initial_state or tuple(jnp.zeros((batch, w), sizes.dtype) for w in widths)
     wanted: dict[str, tuple[Any, tuple[int, ...], str]] = {
         "kernel": (run.kernel, (features, columns), "(D, G * H)"),
-        "recurrent_kernel": (run.recurrent_kernel, (units, columns), "(H, G * H)"),
+        "recurrent_kernel": (run.recurrent_kernel, (outputs, columns), "(H, G * H)"),
         "bias": (run.bias, cell.bias_shape(units), "of the bias"),
         "peephole": (run.peephole, (3, units), "(3, H)"),
+        "projection": (run.projection, (units, outputs), "(H, P)"),
         "input_scale": (run.input_scale, (batch, gates, features), "(B, G, D)"),
-        "state_scale": (run.state_scale, (batch, gates, units), "(B, G, H)"),
+        "state_scale": (run.state_scale, (batch, gates, outputs), "(B, G, H)"),
         "noise": (run.noise, (batch, 2), "(B, 2)"),
     }
     for name, shape in cell.norm_shapes(units).items():
         wanted[name] = (getattr(run, name), shape, "of the gains")
-    for i, state in enumerate(first):
-        wanted[f"initial_state[{i}]"] = (state, (batch, units), "(B, H)")
+    for i, (state, width) in enumerate(zip(first, widths, strict=True)):
+        wanted[f"initial_state[{i}]"] = (state, (batch, width), "(B, H)")
     own = {
         _OPERANDS.get(name, name): of_shape(
             name, value, shape, meaning, jnp.uint32 if name == "noise" else sizes.dtype
@@ -153,6 +161,13 @@ def _check_run(cell: Cell, sizes: Sizes, run: Run) -> None:
         cell.check_norm(name, getattr(run, name) is not None)
     if run.peephole is not None and cell.kind != "lstm":
         raise ShapeError(f"`peephole` must be None for a {cell.kind}, which has no cell c")
+    if run.projection is not None:
+        cell.check_projection()
+        projection = jnp.shape(run.projection)
+        if len(projection) != 2 or projection[0] < projection[1]:
+            raise ShapeError(
+                f"`projection` must have shape (H, P), P at most H, received {projection}"
+            )
 
 
 def of_shape(name: str, value: Any, shape: tuple[int, ...], meaning: str, dtype: Any) -> Array:

@@ -61,6 +61,7 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
     recurrent, bias = operands["recurrent"], operands.get("bias")
     scale, peephole = operands.get("state_scale"), operands.get("peephole")
     norm, norm_cell = operands.get("norm"), operands.get("norm_cell")
+    projection = operands.get("projection")
     units = recurrent.shape[0]
 
     def simple_rnn(states: States, wx: Array) -> Any:
@@ -82,10 +83,9 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
         i, f, g = gate(i), gate(f), act(g)
         c = f * c + i * g
         o = gate(o if peephole is None else o + peephole[2] * c)
-        if norm_cell is None:
-            return (o * act(c), c), (i, f, g, o)
-        out = act(_normalized(cell, c, norm_cell[0]) + norm_cell[1])
-        return (o * out, c), (i, f, g, o)
+        out = c if norm_cell is None else _normalized(cell, c, norm_cell[0]) + norm_cell[1]
+        h = o * act(out)
+        return (h if projection is None else h @ projection, c), (i, f, g, o)
 
     def gru(states: States, wx: Array) -> Any:
         (h,) = states
@@ -183,10 +183,10 @@ def _input_product(cell: Cell, x: Array, operands: Mapping[str, Array]) -> Array
 
 def _kept(cell: Cell, operands: Mapping[str, Array], steps: int) -> tuple[Array | None, ...]:
     """Return for each state what zoneout keeps, ``bool[B, T, H]``; None without a choice."""
-    noise, units = operands.get("noise"), operands["recurrent"].shape[0]
+    noise, first = operands.get("noise"), (operands[n] for n in ("h0", "c0")[: cell.states])
     return tuple(
-        chosen(rate, noise, steps, units, state) if rate and noise is not None else None
-        for state, rate in enumerate(cell.zoneout)
+        chosen(rate, noise, steps, begin.shape[1], state) if rate and noise is not None else None
+        for state, (rate, begin) in enumerate(zip(cell.zoneout, first, strict=True))
     )
 
 

@@ -38,7 +38,7 @@ Array = jax.Array
 Named = dict[str, Any]
 #: what all runs of a call share
 _SHARED = ("x", "table", "ids", "mask", "reset")
-_WEIGHTS = ("kernel", "recurrent", "bias", "peephole", "norm", "norm_cell")
+_WEIGHTS = ("kernel", "recurrent", "bias", "peephole", "projection", "norm", "norm_cell")
 #: what one run has, and what of it has no derivative
 _CHOICES = ("input_scale", "state_scale", "noise")
 _DISCRETE = ("ids", "mask", "reset", *_CHOICES)
@@ -118,11 +118,12 @@ def forward_names(options: Options, wanted: Collection[str]) -> tuple[str, ...]:
 
 def _shape(name: str, options: Options, operands: Named) -> tuple[int, ...]:
     b, t = (operands["ids"] if "ids" in operands else operands["x"]).shape[:2]
-    units = operands["recurrent"].shape[0]
+    outputs = operands["recurrent"].shape[0]
+    units = operands["kernel"].shape[1] // len(options.cell.gates)
     return {
-        "y": (b, t, units),
+        "y": (b, t, outputs),
         "c_sequence": (b, t, units),
-        "h": (b, units),
+        "h": (b, outputs),
         "c": (b, units),
         "checkpoints": (-(-t // options.segment), options.cell.states, b, units),
         "record": (b, 2),
@@ -192,8 +193,8 @@ def _plain_forward(named: Named, options: Options) -> Named:
         y, states = plain.rnn(
             options.cell, mine, go_backwards=back, zero_output=options.zero_output, sequences=True
         )
-        last = dict(zip(("h", "c")[: options.cell.states], states, strict=False))
-        results = {"y": y, **last, "c_sequence": states[-1]}  # that of c is asked for of an LSTM
+        # that of c, and its sequence, are asked for of an LSTM alone
+        results = {"y": y, "h": states[0], "c": states[1], "c_sequence": states[-1]}
         out |= {run_name(name, run): value for name, value in results.items()}
     return out
 

@@ -217,11 +217,11 @@ def trace(
     """
     operands, sizes = checked_input(x.rows() if isinstance(x, Lookup) else x, mask, reset)
     own = run_operands(cell, sizes, run)
-    shape = (sizes.B, sizes.T, own["recurrent"].shape[0])
     if nudges is not None:
+        shapes = [(sizes.B, sizes.T, own[name].shape[1]) for name in ("h0", "c0")[: cell.states]]
         nudges = tuple(
             of_shape(f"nudges[{n}]", nudge, shape, "(B, T, H)", sizes.dtype)
-            for n, nudge in enumerate(nudges)
+            for n, (nudge, shape) in enumerate(zip(nudges, shapes, strict=True))
         )
     states, gates, last = plain.steps(
         cell,

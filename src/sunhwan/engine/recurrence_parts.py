@@ -20,14 +20,16 @@ Memo = tuple[Array, ...]
 class Weights:
     """Weights in Keras's layout: [D, G*H], [H, G*H] and `Cell.bias_shape`, zero for no bias.
 
-    ``peephole`` is [3, H] for the gates i, f and o, or None. ``norm`` and ``norm_cell`` are there
-    where `Cell.norm_epsilon` is not 0 (`sunhwan.engine.recurrences_normalized`).
+    ``peephole`` is [3, H] for the gates i, f and o, or None; so is ``projection``, [H, P], with
+    which ``recurrent_kernel`` is [P, G*H]. ``norm`` and ``norm_cell`` are there where
+    `Cell.norm_epsilon` is not 0 (`sunhwan.engine.recurrences_normalized`).
     """
 
     kernel: Array
     recurrent_kernel: Array
     bias: Array
     peephole: Array | None = None
+    projection: Array | None = None
     norm: Array | None = None
     norm_cell: Array | None = None
 
@@ -60,6 +62,7 @@ class StepGradients:
     bias: Array
     state: State
     peephole: Array | None = None
+    projection: Array | None = None
     norm: Array | None = None
     norm_cell: Array | None = None
 

@@ -51,7 +51,8 @@ from each unit's cell to its own gates::
     (P2)  f = sigma(x W_f + h' U_f + b_f + p_f * c')    in place of L2
     (P3)  o = sigma(x W_o + h' U_o + b_o + p_o * c)     in place of L4; c is that of L5
 
-Layer normalisation (Ba, Kiros & Hinton 2016) is in `sunhwan.engine.recurrences_normalized`.
+Layer normalisation (Ba, Kiros & Hinton 2016) is in `sunhwan.engine.recurrences_normalized`. An
+LSTM whose output is projected is in `sunhwan.engine.projection`.
 
 Backward is the chain rule applied to those lines from the last to the first; a derivative names
 the equation that it goes back through.
@@ -75,6 +76,7 @@ import numpy as np
 
 from sunhwan.engine.cell import Cell
 from sunhwan.engine.gate_functions import FUNCTIONS
+from sunhwan.engine.projection import projected, projected_back
 from sunhwan.engine.recurrence_parts import (
     ONES,
     Array,
@@ -186,5 +188,5 @@ def equations(cell: Cell) -> tuple[Forward, Backward]:
     if cell.kind == "simple_rnn":
         return _simple_rnn, _simple_rnn_back
     if cell.kind == "lstm":
-        return _lstm, _lstm_back
+        return projected(_lstm), projected_back(_lstm_back)
     return (gru_after, gru_after_back) if cell.reset_after else (gru_before, gru_before_back)

@@ -34,8 +34,8 @@ from sunhwan.engine.zoneout import chosen
 class Gradients:
     """Derivatives of a loss, each shaped like the argument of `forward` it belongs to.
 
-    ``bias``, ``peephole``, ``norm`` and ``norm_cell`` are None where `forward` had none;
-    ``initial_state`` is there in any case.
+    ``bias``, ``peephole``, ``projection``, ``norm`` and ``norm_cell`` are None where `forward` had
+    none; ``initial_state`` is there in any case.
     """
 
     x: Array
@@ -46,6 +46,7 @@ class Gradients:
     peephole: Array | None
     norm: Array | None
     norm_cell: Array | None
+    projection: Array | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def forward(
     peephole: ArrayLike | None = None,
     norm: ArrayLike | None = None,
     norm_cell: ArrayLike | None = None,
+    projection: ArrayLike | None = None,
     input_scale: ArrayLike | None = None,
     state_scale: ArrayLike | None = None,
     noise: ArrayLike | None = None,
@@ -124,6 +126,9 @@ def forward(
         Weights of an LSTM's gates i, f and o for the cell, [3, H]; none where None.
     norm, norm_cell
         Weights of layer normalisation, of the shapes `Cell.norm_shapes` gives; None without it.
+    projection
+        From what an LSTM's cell gives to its output h, [H, P]; h then has P units wherever H stands
+        for it, and so ``recurrent_kernel`` P rows.
     input_scale, state_scale
         Factors of the input and of the state on their way into each gate, [B, G, D] and [B, G, H];
         ones where None.
@@ -149,15 +154,16 @@ def forward(
     """
     inputs = check_inputs(
         cell, x, kernel, recurrent_kernel, bias, initial_state, mask, reset=reset,
-        peephole=peephole, norm=norm, norm_cell=norm_cell, input_scale=input_scale,
+        peephole=peephole, projection=projection, norm=norm, norm_cell=norm_cell,
+        input_scale=input_scale,
         state_scale=state_scale, noise=noise,
     )  # fmt: skip
     step, _ = equations(cell)
     B, T, _ = inputs.x.shape
     outputs = np.zeros((B, T, len(inputs.weights.recurrent_kernel)))
-    zoneout = _zoneout(cell, inputs, outputs.shape)
     state = tuple(s.copy() for s in inputs.initial_state)
     sequences = tuple(np.zeros((B, T, s.shape[1])) for s in state)
+    zoneout = _zoneout(cell, inputs, sequences)
     steps = []
     for n, t in enumerate(reversed(range(T)) if go_backwards else range(T)):
         live = inputs.mask[:, t]
@@ -174,13 +180,14 @@ def forward(
     return Run(cell, outputs, state, sequences, inputs, tuple(steps), zero_output_for_mask)
 
 
-def _zoneout(cell: Cell, inputs: Inputs, shape: tuple[int, ...]) -> tuple[Array, ...]:
+def _zoneout(cell: Cell, inputs: Inputs, like: State) -> tuple[Array, ...]:
     """Return d of zoneout, [B, T, H] for each state: 0 or 1, or without noise the rate itself."""
 
     def of_state(state: int, rate: float) -> Array:
+        _, steps, units = like[state].shape
         if inputs.noise is None:
-            return np.full(shape, rate)
-        return chosen(rate, inputs.noise, shape[1], shape[2], state).astype(np.float64)
+            return np.full(like[state].shape, rate)
+        return chosen(rate, inputs.noise, steps, units, state).astype(np.float64)
 
     return tuple(of_state(state, rate) for state, rate in enumerate(cell.zoneout))
 
@@ -223,12 +230,13 @@ def backward(
     """
     w = run.inputs.weights
     _, step_back = equations(run.cell)
-    B, T, H = run.outputs.shape
-    d_y = np.zeros((B, T, H))
+    B, T, P = run.outputs.shape
+    H = run.states[-1].shape[1]
+    d_y = np.zeros((B, T, P))
     if d_outputs is not None:
-        d_y = as_float64("d_outputs", d_outputs, {"B": B, "T": T, "H": H})
-    d_state = check_states("d_states", d_states, run.cell, B, H)
-    d_all = check_states("d_sequences", d_sequences, run.cell, B, H, T)
+        d_y = as_float64("d_outputs", d_outputs, {"B": B, "T": T, "H": P})
+    d_state = check_states("d_states", d_states, run.cell, B, H, P=P)
+    d_all = check_states("d_sequences", d_sequences, run.cell, B, H, T, P)
     d_x = np.zeros_like(run.inputs.x)
     d_w = {name: np.zeros_like(value) for name, value in _weights(w)}
     for step in reversed(run.steps):
@@ -254,7 +262,7 @@ def backward(
         d_w["recurrent_kernel"],
         d_w.get("bias"),
         d_state,
-        *(d_w.get(name) for name in ("peephole", "norm", "norm_cell")),
+        *(d_w.get(name) for name in ("peephole", "norm", "norm_cell", "projection")),
     )
 
 

@@ -46,6 +46,7 @@ def check_inputs(
     peephole: ArrayLike | None = None,
     norm: ArrayLike | None = None,
     norm_cell: ArrayLike | None = None,
+    projection: ArrayLike | None = None,
     input_scale: ArrayLike | None = None,
     state_scale: ArrayLike | None = None,
     noise: ArrayLike | None = None,
@@ -60,17 +61,21 @@ def check_inputs(
     x = as_float64("x", x, {"B": None, "T": None, "D": None})
     B, T, D = x.shape
     recurrent_kernel = as_float64("recurrent_kernel", recurrent_kernel, {"H": None, "G*H": None})
-    H = len(recurrent_kernel)
+    P = H = len(recurrent_kernel)
+    if projection is not None:
+        projection = _check_projection(cell, projection, P)
+        H = len(projection)
     G, columns = len(cell.gates), len(cell.gates) * H
     has_rows = len(cell.bias_shape(H)) == 2
     bias_shape: Shape = {"rows": 2, "G*H": columns} if has_rows else {"G*H": columns}
     weights = Weights(
         kernel=as_float64("kernel", kernel, {"D": D, "G*H": columns}),
-        recurrent_kernel=as_float64("recurrent_kernel", recurrent_kernel, {"H": H, "G*H": columns}),
+        recurrent_kernel=as_float64("recurrent_kernel", recurrent_kernel, {"P": P, "G*H": columns}),
         bias=np.zeros(cell.bias_shape(H)) if bias is None else as_float64("bias", bias, bias_shape),
         peephole=None if peephole is None else _check_peephole(cell, peephole, H),
         norm=_check_norm(cell, "norm", norm, H),
         norm_cell=_check_norm(cell, "norm_cell", norm_cell, H),
+        projection=projection,
     )
 
     def scale(name: str, value: ArrayLike | None, axis: str, length: int) -> Array | None:
@@ -80,11 +85,11 @@ def check_inputs(
         x=x,
         weights=weights,
         has_bias=bias is not None,
-        initial_state=check_states("initial_state", initial_state, cell, B, H),
+        initial_state=check_states("initial_state", initial_state, cell, B, H, P=P),
         mask=_check_steps("mask", mask, B, T, missing=True),
         reset=_check_steps("reset", reset, B, T, missing=False),
         scales=Scales(
-            scale("input_scale", input_scale, "D", D), scale("state_scale", state_scale, "H", H)
+            scale("input_scale", input_scale, "D", D), scale("state_scale", state_scale, "P", P)
         ),
         noise=_check_noise(noise, B),
     )
@@ -97,19 +102,21 @@ def check_states(
     B: int,
     H: int,
     T: int | None = None,
+    P: int | None = None,
 ) -> tuple[Array, ...]:
     """Return one float64[B, H] per state of ``cell``: zeros where ``states`` is None.
 
-    With ``T``, one float64[B, T, H].
+    With ``T``, one float64[B, T, H]; with ``P``, that of h has so many units.
 
     Raises
     ------
     ShapeError
         If there are too few or too many, or one has another shape.
     """
-    sizes = {"B": B, "H": H} if T is None else {"B": B, "T": T, "H": H}
+    rows = {"B": B} if T is None else {"B": B, "T": T}
+    sizes = [{**rows, "H": H if P is None else P}, {**rows, "H": H}][: cell.states]
     if states is None:
-        return tuple(np.zeros(tuple(sizes.values())) for _ in range(cell.states))
+        return tuple(np.zeros(tuple(size.values())) for size in sizes)
     if not isinstance(states, (tuple, list)) or len(states) != cell.states:
         kind = type(states).__name__
         came = f"{kind} of {len(states)}" if isinstance(states, (tuple, list)) else kind
@@ -117,8 +124,10 @@ def check_states(
             f"`{name}` of a {cell.kind} must be a tuple of {cell.states} array(s), received {came}",
             hint=f"pass {'(h, c)' if cell.states == 2 else '(h,)'}",
         )
-    shape: Shape = {**sizes}
-    return tuple(as_float64(f"{name}[{n}]", state, shape) for n, state in enumerate(states))
+    return tuple(
+        as_float64(f"{name}[{n}]", state, {**size})
+        for n, (state, size) in enumerate(zip(states, sizes, strict=True))
+    )
 
 
 def as_float64(name: str, value: ArrayLike, shape: Shape) -> Array:
@@ -159,6 +168,11 @@ def _check_norm(cell: Cell, name: str, value: ArrayLike | None, H: int) -> Array
     if value is None or wanted is None:
         return None
     return as_float64(name, value, {"rows": wanted[0], "columns": wanted[1]})
+
+
+def _check_projection(cell: Cell, projection: ArrayLike, P: int) -> Array:
+    cell.check_projection()
+    return as_float64("projection", projection, {"H": None, "P": P})
 
 
 def _check_steps(

@@ -107,6 +107,12 @@ def _part(layer: Any, name: str, paired: bool = False) -> Part:
             hint=f"build the model with sunhwan.layers.{kind}, and `set_weights` what was learnt",
         )
     check_watchable(layer)
+    if getattr(layer, "projection_units", None) is not None:
+        raise UsageError(
+            f"layer `{name}` has projection_units, and so an output that is not unit by unit that "
+            "of its cell",
+            hint="`sunhwan.trace` gives its states and gates",
+        )
     return Part(name, layer, layer.go_backwards, paired)  # type: ignore[attr-defined]
 
 

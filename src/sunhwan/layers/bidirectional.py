@@ -88,7 +88,12 @@ def _are_alike(both: tuple[Any, Any], training: bool) -> bool:
     if training and any(variants.drops_outside(layer.cell) for layer in both):
         return False  # each drops inputs of its own
     one, other = (
-        (engine_cell(layer), layer.cell.units, layer.compute_dtype, layer.zero_output_for_mask)
+        (
+            engine_cell(layer),
+            list(layer.state_size),
+            layer.compute_dtype,
+            layer.zero_output_for_mask,
+        )
         for layer in both
     )
     return one == other

@@ -23,7 +23,10 @@ def check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any, rese
             f"layer `{layer.name}` needs {len(layer.state_size)} initial state(s), "
             f"received {len(states)}"
         )
-    wanted = {f"initial_state[{i}]": (s, (batch, layer.cell.units)) for i, s in enumerate(states)}
+    wanted = {
+        f"initial_state[{i}]": (state, (batch, size))
+        for i, (state, size) in enumerate(zip(states, layer.state_size, strict=True))
+    }
     for name, marks in (("mask", live), ("reset", reset)):
         if marks is not None:
             wanted[name] = (marks, (batch, steps))

@@ -12,10 +12,12 @@ import keras
 from sunhwan import engine
 from sunhwan.engine import native
 from sunhwan.errors import KernelError, UsageError
+from sunhwan.layers.projected import ProjectedLSTMCell
 
 _KINDS: dict[type, str] = {
     keras.layers.SimpleRNNCell: "simple_rnn",
     keras.layers.LSTMCell: "lstm",
+    ProjectedLSTMCell: "lstm",
     keras.layers.GRUCell: "gru",
 }
 _FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}

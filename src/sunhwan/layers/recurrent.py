@@ -16,6 +16,7 @@ from sunhwan import engine
 from sunhwan.errors import UsageError
 from sunhwan.layers import paths, state_sequences, variants
 from sunhwan.layers.call_checks import check_shapes, live_steps
+from sunhwan.layers.projected import CellChoice, without_cudnn
 from sunhwan.layers.watching import WATCH, Watch, check_watchable
 
 #: what `keras.layers.RNN.inner_loop` returns: last output, outputs, states
@@ -185,6 +186,7 @@ def _run_of(layer: Any, initial_state: Any, sequences: Any, training: bool) -> e
         drawn = variants.in_training(cell, sequences, initial_state, zones_out)
     noise = drawn.pop("noise", None)
     optional = {"bias": cell.bias, "peephole": getattr(layer, "peephole_kernel", None)}
+    optional["projection"] = getattr(cell, "projection_kernel", None)
     optional |= variants.norm_weights(layer) | drawn
     return engine.Run(
         _exact(cell.kernel, sequences),
@@ -303,7 +305,7 @@ class SimpleRNN(FusedLoop, keras.layers.SimpleRNN):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")
-class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
+class LSTM(FusedLoop, keras.layers.LSTM, CellChoice):  # type: ignore[misc]
     """`keras.layers.LSTM`, faster on a CPU. Arguments and weights are those of the Keras layer.
 
     Beside those it has the arguments below, and ``reset`` in `call`.
@@ -326,6 +328,12 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
         Hinton 2016), ``norm_epsilon`` being added to the variances. Weights ``norm_gain``,
         ``(2, 4 * units)``, multiply the first two, and ``cell_gain`` and ``cell_offset``,
         ``(units,)`` each, follow upon the third. The bias is added behind.
+    projection_units
+        Let the output h have so many units, of which there may be fewer than of the cell: what the
+        cell gives is multiplied by ``projection_kernel``, ``(units, projection_units)`` (Sak et al.
+        2014; PyTorch's ``proj_size``).
+    projection_initializer
+        How that begins, ``"glorot_uniform"`` if not given.
 
     Examples
     --------
@@ -341,6 +349,9 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
     >>> layer = LSTM(4, use_layer_norm=True)
     >>> layer(np.ones((1, 5, 3))).shape, layer.norm_gain.shape
     ((1, 4), (2, 16))
+    >>> y, h, c = LSTM(4, projection_units=2, return_state=True)(np.ones((2, 5, 3)))
+    >>> y.shape, h.shape, c.shape
+    ((2, 2), (2, 2), (2, 4))
     >>> y, h_all, c_all = LSTM(4, return_state_sequences=True)(np.ones((2, 5, 3)))
     >>> y.shape, c_all.shape, bool((y == h_all[:, -1]).all())
     ((2, 4), (2, 5, 4), True)
@@ -354,6 +365,8 @@ class LSTM(FusedLoop, keras.layers.LSTM):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__(*args, **options)
+        if self.projection_units is not None:
+            self.use_cudnn: Any = without_cudnn(self)
         self.use_peephole = use_peephole
         # only for peepholes: an initializer draws a seed, and all layers after would have others
         self.peephole_initializer = (

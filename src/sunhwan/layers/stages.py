@@ -131,6 +131,8 @@ def _recurrent(to: Builder, layer: Any) -> None:
         raise refuse(layer, reason)
     if layer.go_backwards:
         raise refuse(layer, "go_backwards=True reads the sequence from its end")
+    if getattr(layer, "projection_units", None) is not None:
+        raise refuse(layer, "an output that is projected has no kernel for one step")
     cell, peephole = layer.cell, getattr(layer, "peephole_kernel", None)
     gains = {name: array(value) for name, value in variants.norm_weights(layer).items()}
     # Keras zeroes the one output of a stock layer too, ours does as Keras's documentation says.

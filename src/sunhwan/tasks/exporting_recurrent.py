@@ -104,16 +104,23 @@ def operator(layers: Sequence[Any]) -> Operator:
 
 
 def _check(layer: Any, is_pair: bool) -> None:
+    own = (
+        "zoneout",
+        "use_peephole",
+        "use_layer_norm",
+        "return_state_sequences",
+        "projection_units",
+    )
+    for option in own:
+        if value := getattr(layer, option, None):
+            raise UsageError(
+                f"layer `{layer.name}` has {option}={value}, which is not exported to ONNX"
+            )
     if type(getattr(layer, "cell", None)) not in _CELLS:
         raise UsageError(f"layer `{layer.name}` ({type(layer).__name__}) has no operator in ONNX")
     for option in ("stateful", "return_state"):
         if getattr(layer, option):
             raise UsageError(f"layer `{layer.name}` has {option}=True, which cannot be exported")
-    for option in ("zoneout", "use_peephole", "use_layer_norm", "return_state_sequences"):
-        if value := getattr(layer, option, None):
-            raise UsageError(
-                f"layer `{layer.name}` has {option}={value}, which is not exported to ONNX"
-            )
     if layer.go_backwards and layer.return_sequences and not is_pair:
         raise UsageError(
             f"layer `{layer.name}` gives its steps from last to first (go_backwards=True, "
