@@ -77,7 +77,8 @@ sanitize: $(INSTALLED)  ## kernels with AddressSanitizer and UndefinedBehaviorSa
 	  echo "SUNHWAN_ISA=$$isa"; \
 	  PYTHONPATH=$(abspath $(SANITIZE)/package):$(SITE) LD_PRELOAD=$(RUNTIME) SUNHWAN_ISA=$$isa \
 	    SUNHWAN_POISON=1 ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	    $(BIN)/python -S -m pytest tests/test_kernels.py tests/test_lookup.py tests/test_stream_engine.py || exit 1; \
+	    $(BIN)/python -S -m pytest tests/test_kernels.py tests/test_bfloat16.py tests/test_lookup.py \
+	      tests/test_stream_engine.py || exit 1; \
 	done
 	@echo
 	@echo "No finding. Next: make test"

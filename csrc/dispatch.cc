@@ -16,6 +16,9 @@ namespace sunhwan {
 SUNHWAN_DECLARE(baseline)
 SUNHWAN_DECLARE(avx2)
 SUNHWAN_DECLARE(avx512)
+#if defined(SUNHWAN_HAS_AVX512BF16)
+SUNHWAN_DECLARE(avx512bf16)
+#endif
 #elif defined(__aarch64__)
 SUNHWAN_DECLARE(neon)
 #else
@@ -76,6 +79,15 @@ Choice choose(const char* wanted) {
 const std::vector<const Kernels*>& available_kernels() {
   static const std::vector<const Kernels*> found = detect();
   return found;
+}
+
+const Kernels* bfloat16_kernels() {
+#if defined(SUNHWAN_HAS_AVX512BF16)
+  if (active_kernels(nullptr) == &avx512::kKernels && __builtin_cpu_supports("avx512bf16")) {
+    return &avx512bf16::kKernels;
+  }
+#endif
+  return nullptr;
 }
 
 const Kernels* active_kernels(std::string* error) {

@@ -100,7 +100,7 @@ Plan Plan::of(const Problem& p, const Kernels& kernels, int threads) {
   // less.
   const int64_t wanted = p.B >= 2 * kTileRows * threads ? 2 * threads : threads;
   plan.slots = std::max<int64_t>(1, std::min<int64_t>({wanted, p.B, worth}));
-  const double recurrent_bytes = double(p.H) * p.H * gates * sizeof(float);
+  const double recurrent_bytes = double(p.H) * p.H * gates * double(kernels.operand_bytes);
   const bool spills = recurrent_bytes > private_cache_bytes();
   plan.by_units = threads > 1 && p.H >= 2 * kernels.lanes && step_work >= kLeastStepWork &&
                   (spills || p.B < threads);

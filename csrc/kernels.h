@@ -13,8 +13,9 @@
 namespace sunhwan {
 
 struct Kernels {
-  const char* name;  // as SUNHWAN_ISA names it
-  int64_t lanes;     // floats in a vector
+  const char* name;       // as SUNHWAN_ISA names it
+  int64_t lanes;          // floats in a vector
+  int64_t operand_bytes;  // of a number that goes into a product
 
   // Part `part` of 0 .. pack_parts(...)-1 of packing the weights; parts are independent.
   int64_t (*pack_parts)(const Problem&, const Layout&, bool backward);
@@ -49,6 +50,10 @@ struct Kernels {
 // Instruction sets that were built and that this processor and operating system can run, best
 // first. Never empty.
 const std::vector<const Kernels*>& available_kernels();
+
+// Those of the one in use whose products take bfloat16 operands (generic/tile_bfloat16.h); null
+// where the processor or the choice has none. Lanes and layouts are the same.
+const Kernels* bfloat16_kernels();
 
 // The one in use: the best, or what SUNHWAN_ISA names. Null with a reason in `error` if that one
 // cannot run here.

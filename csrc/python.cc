@@ -54,6 +54,7 @@ NB_MODULE(_kernels, m) {
   });
   m.def("active", [] { return std::string(active().name); });
   m.def("lanes", [] { return active().lanes; });
+  m.def("has_bfloat16", [] { return sunhwan::bfloat16_kernels() != nullptr; });
   m.def("apply_gate", &apply_gate);
   m.def("arena_bytes", &sunhwan::arena_bytes);
   m.def("release_arena", [] {

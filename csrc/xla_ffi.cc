@@ -33,6 +33,7 @@ struct Options {
   bool reset_after, zero_output;
   int64_t backwards;  // bit n: problem n runs from the last step to the first
   double zoneout_h, zoneout_c, norm_epsilon;
+  bool bfloat16;  // what goes into products is rounded to bfloat16
 };
 
 constexpr size_t kShared = 15;  // arguments that both calls begin with
@@ -265,6 +266,10 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
   std::string error;
   const Kernels* kernels = active_kernels(&error);
   if (kernels == nullptr) check.fail(error);
+  if (options.bfloat16 && kernels != nullptr) {
+    kernels = bfloat16_kernels();
+    if (kernels == nullptr) check.fail("this machine has no products of bfloat16");
+  }
   if (!check.error().empty()) return check.result();
   XlaPool pool(threads);
   run(*kernels, tasks, pool);
@@ -274,10 +279,10 @@ ffi::Error run_tasks(ffi::ThreadPool threads, const ffi::RemainingArgs& args,
 ffi::Error run_forward(ffi::ThreadPool threads, ffi::RemainingArgs args, ffi::RemainingRets results,
                        int64_t kind, int64_t activation, int64_t recurrent_activation,
                        int64_t segment, bool reset_after, bool zero_output, int64_t backwards,
-                       double zoneout_h, double zoneout_c, double norm_epsilon) {
+                       double zoneout_h, double zoneout_c, double norm_epsilon, bool bfloat16) {
   const Options options{
       kind,      activation, recurrent_activation, segment, reset_after, zero_output, backwards,
-      zoneout_h, zoneout_c,  norm_epsilon};
+      zoneout_h, zoneout_c,  norm_epsilon,         bfloat16};
   return run_tasks<Forward>(threads, args, results, kForwardArgs, kForwardResults, options,
                             read_forward, forward);
 }
@@ -286,10 +291,10 @@ ffi::Error run_backward(ffi::ThreadPool threads, ffi::RemainingArgs args,
                         ffi::RemainingRets results, int64_t kind, int64_t activation,
                         int64_t recurrent_activation, int64_t segment, bool reset_after,
                         bool zero_output, int64_t backwards, double zoneout_h, double zoneout_c,
-                        double norm_epsilon) {
+                        double norm_epsilon, bool bfloat16) {
   const Options options{
       kind,      activation, recurrent_activation, segment, reset_after, zero_output, backwards,
-      zoneout_h, zoneout_c,  norm_epsilon};
+      zoneout_h, zoneout_c,  norm_epsilon,         bfloat16};
   return run_tasks<Backward>(threads, args, results, kBackwardArgs, kBackwardResults, options,
                              read_backward, backward);
 }
@@ -362,7 +367,8 @@ ffi::Error run_lookup_gradient(ffi::ThreadPool threads, ffi::AnyBuffer ids, ffi:
       .Attr<int64_t>("backwards")            \
       .Attr<double>("zoneout_h")             \
       .Attr<double>("zoneout_c")             \
-      .Attr<double>("norm_epsilon")
+      .Attr<double>("norm_epsilon")          \
+      .Attr<bool>("bfloat16")
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_forward, sunhwan::run_forward, SUNHWAN_BINDING());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(sunhwan_backward, sunhwan::run_backward, SUNHWAN_BINDING());

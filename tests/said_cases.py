@@ -463,6 +463,8 @@ _WRITTEN: dict[str, tuple[str, ...]] = {
     "kernel": (
         "memory (LSTM): fused avx512",
         "memory (LSTM): fused avx2, in float32",
+        "memory (LSTM): fused avx2, in float32 (avx2 has no products of bfloat16)",
+        "memory (LSTM): fused avx512, products of bfloat16, sums in float32",
         "memory (LSTM): plain JAX, because dtype=float64 has no kernel",
         "memory (LSTM): plain JAX, because SUNHWAN_ISA=none switches the kernels off",
         "memory (LSTM): plain JAX, because the kernels were not built",

@@ -20,6 +20,7 @@ import sunhwan
 from layer_pairs import NAMES, array, assert_same, pair, wrapped
 from sunhwan.engine import Cell, native, rnn
 from sunhwan.errors import ShapeError
+from sunhwan.layers.recurrent import engine_cell
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 KINDS = pytest.mark.parametrize("label", cases.CELLS)
@@ -78,15 +79,23 @@ def test_b35_low_precision_with_and_without_state(name: str, policy: str) -> Non
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_b36_low_precision_sums_in_float32(policy: str) -> None:
-    """1024 ones are 1024, of features and of steps; in bfloat16 sums they would stop at 256."""
+    """1024 ones are 1024, of features and of steps; in bfloat16 sums they would stop at 256.
+
+    Where products are of bfloat16 a state is rounded into them: then an LSTM counts, in its cell.
+    """
     options = {"activation": "linear", "use_bias": False, "dtype": policy}
     layer = sunhwan.layers.SimpleRNN(3, **options)
     layer.build((2, 1, 1024))
     layer.set_weights([np.ones((1024, 3)), np.zeros((3, 3))])
     np.testing.assert_array_equal(np.asarray(layer(np.ones((2, 1, 1024)))).astype("f"), 1024)
-    counter = sunhwan.layers.SimpleRNN(1, **options)
+    if engine_cell(layer).products == "float32":
+        counter = sunhwan.layers.SimpleRNN(1, **options)
+        weights = [np.ones((1, 1)), np.ones((1, 1))]
+    else:
+        counter = sunhwan.layers.LSTM(1, recurrent_activation="linear", **options)
+        weights = [np.ones((1, 4)), np.zeros((1, 4))]  # all gates are 1
     counter.build((2, 1024, 1))
-    counter.set_weights([np.ones((1, 1)), np.ones((1, 1))])
+    counter.set_weights(weights)
     np.testing.assert_array_equal(np.asarray(counter(np.ones((2, 1024, 1)))).astype("f"), 1024)
     with pytest.raises(ShapeError, match="dtype float32 like the rest, received bfloat16"):
         rnn(Cell("simple_rnn"), array(1, 2, 3), jnp.ones((3, 4), jnp.bfloat16), array(4, 4))

@@ -73,7 +73,7 @@ SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z,
   const int64_t width = gates * l.Hp / parts;
   for (int64_t j = x.team.begin(l.outputs.count); j < x.team.end(l.outputs.count); ++j) {
     const int64_t u = l.outputs.begin(j) * kLanes;
-    const float* panel = x.w.recurrent_t + gates * l.Hp * u;
+    const float* panel = x.w.recurrent_t + packed_rows(gates * l.Hp) * u;
     with_const<4>(l.outputs.width(j), [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
@@ -88,7 +88,7 @@ SUNHWAN_OUTLINE void state_gradient(const Context& x, int64_t s, const float* z,
             out[r] = c.dh + c.live[q] * l.Hp + u;
             for (int v = 0; v < N; ++v) sum[r][v] = is_scaled ? vf{} : load(out[r] + v * kLanes);
           }
-          multiply<M, N>(sum, rows, width, panel + part * width * N * kLanes);
+          multiply<M, N>(sum, rows, width, panel + packed_rows(width) * part * N * kLanes);
           for (int r = 0; r < M; ++r) {
             for (int v = 0; v < N; ++v) {
               float* to = out[r] + v * kLanes;
@@ -124,7 +124,7 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, const float* z, float* dx)
   const int64_t width = l.gates * l.Hp / parts;
   for (int64_t j = x.team.begin(l.inputs.count); j < x.team.end(l.inputs.count); ++j) {
     const int64_t d = l.inputs.begin(j) * kLanes;
-    const float* panel = x.w.kernel_t + l.gates * l.Hp * d;
+    const float* panel = x.w.kernel_t + packed_rows(l.gates * l.Hp) * d;
     with_const<4>(l.inputs.width(j), [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(row_steps, [&](auto m, int64_t q) __attribute__((always_inline)) {
@@ -133,7 +133,7 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, const float* z, float* dx)
           const float* rows[M];
           vf sum[M][N] = {};
           for (int r = 0; r < M; ++r) rows[r] = z + (q + r) * l.ld + part * width;
-          multiply<M, N>(sum, rows, width, panel + part * width * N * kLanes);
+          multiply<M, N>(sum, rows, width, panel + packed_rows(width) * part * N * kLanes);
           for (int r = 0; r < M; ++r) {
             float* out = dx + c.cell[q + r] * x.p.D;
             for (int v = 0; v < N; ++v) {
@@ -158,6 +158,10 @@ SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, in
   const Layout& l = x.l;
   const int64_t row_steps = x.chunk.offset[x.chunk.steps], ldo = l.gates * l.Hp;
   const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
+#if defined(SUNHWAN_BFLOAT16)
+  add_products(a, at, rows, z + begin * kLanes, l.ld, end - begin, row_steps, sums + begin * kLanes,
+               ldo);
+#else
   const int64_t panels = (end - begin + 3) / 4;
   for (int64_t j = 0; j < panels; ++j) {
     const int64_t v = begin + (end - begin) * j / panels;
@@ -170,6 +174,7 @@ SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, in
       });
     });
   }
+#endif
 }
 
 // sums[column] += z[q][column] over the segment.

@@ -18,7 +18,7 @@ struct GruResetAfter {
     const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t u = j * kLanes;
-      const float* panel = x.w.recurrent + x.p.H * u * 3;
+      const float* panel = x.w.recurrent + packed_rows(x.p.H) * u * 3;
       const vf bias = load(x.w.bias + l.gates * l.Hp + u);  // recurrent bias of h
       row_groups<kMostRows<3>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
@@ -110,7 +110,7 @@ struct GruResetBefore {
           sum[r][0] = load(wx + l.Hp);
           sum[r][1] = load(wx + 2 * l.Hp);
         }
-        recurrent_product<Scaled>(x, sum, rows, x.w.recurrent + x.p.H * u * 2);
+        recurrent_product<Scaled>(x, sum, rows, x.w.recurrent + packed_rows(x.p.H) * u * 2);
         for (int r = 0; r < M; ++r) {
           zr[r] = sum[r][0];
           zr[M + r] = sum[r][1];
@@ -142,7 +142,7 @@ struct GruResetBefore {
           rows[r] = c.z + (first + i + r) * l.ld + 3 * l.Hp;
           sum[r][0] = load(c.wx_row[first + i + r] + u);
         }
-        multiply<M, 1>(sum, rows, x.p.H, packed + x.p.H * u);
+        multiply<M, 1>(sum, rows, x.p.H, packed + packed_rows(x.p.H) * u);
         for (int r = 0; r < M; ++r) g[r] = sum[r][0];
         apply<M>(x.activation, g);
         for (int r = 0; r < M; ++r) {
@@ -184,7 +184,7 @@ struct GruResetBefore {
           rows[r] = c.z + (first + i + r) * l.ld;
           sum[r][0] = vf{};
         }
-        multiply<M, 1>(sum, rows, l.Hp, packed + l.Hp * u);
+        multiply<M, 1>(sum, rows, l.Hp, packed + packed_rows(l.Hp) * u);
         for (int r = 0; r < M; ++r) {
           const int64_t q = first + i + r;
           float* at = c.z + q * l.ld + u;

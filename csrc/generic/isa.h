@@ -210,8 +210,9 @@ void apply_gate(int gate, const float* x, float* y, int64_t n) {
 }  // namespace
 
 extern const Kernels kKernels;
-const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,   pack_parts,    pack,    project,
-                          forward,          backward, finish_groups, collect, apply_gate};
+const Kernels kKernels = {SUNHWAN_ISA_NAME, kLanes,  4 / kRowsPacked, pack_parts,    pack,
+                          project,          forward, backward,        finish_groups, collect,
+                          apply_gate};
 
 }  // namespace SUNHWAN_ISA_NAMESPACE
 }  // namespace sunhwan

@@ -17,7 +17,7 @@ struct Lstm {
     const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t u = j * kLanes;
-      const float* panel = x.w.recurrent + x.p.P * u * 4;
+      const float* panel = x.w.recurrent + packed_rows(x.p.P) * u * 4;
       row_groups<kMostRows<4>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {
         constexpr int M = decltype(m)::value;
         const float* rows[M];

@@ -129,7 +129,7 @@ SUNHWAN_OUTLINE void recurrent_sums(const Context& x, int64_t s, int to) {
   const int64_t stride = l.gates == 1 ? kLanes : l.Hp;
   for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
     const int64_t u = l.units.begin(j) * kLanes;
-    const float* panel = x.w.recurrent + H * u * l.gates;
+    const float* panel = x.w.recurrent + packed_rows(H) * u * l.gates;
     with_const<4>(l.units.width(j) * l.gates, [&](auto n) __attribute__((always_inline)) {
       constexpr int N = decltype(n)::value;
       row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../layout.h"
-#include "vec.h"
+#include "tile.h"
 
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
@@ -32,33 +32,39 @@ struct GateColumns {
   }
 };
 
-// Tile j over the units: to[k][gate][vector][lane], k < rows.
+// Tile j over the units: to[k][gate][vector][lane], k < rows, in packed rows (tile.h).
 SUNHWAN_INLINE void pack_tile(const Problem& p, const Layout& l, const GateColumns& w, int64_t j,
                               float* to) {
   const int64_t begin = l.units.begin(j), width = l.units.width(j);
-  float* out = to + w.rows * begin * kLanes * w.count;
-  for (int64_t k = 0; k < w.rows; ++k) {
+  float* out = to + packed_rows(w.rows) * begin * kLanes * w.count;
+  for (int64_t k = 0; k < w.rows; k += kRowsPacked) {
     const float* row = w.from + k * l.gates * p.H;
     for (int g = 0; g < w.count; ++g) {
       for (int64_t v = 0; v < width; ++v, out += kLanes) {
-        store(out, load_columns(row + w.column(p, g), (begin + v) * kLanes, p.H));
+        const float* from = row + w.column(p, g);
+        const int64_t u = (begin + v) * kLanes;
+        const bool has_next = kRowsPacked == 2 && k + 1 < w.rows;
+        const vf next = has_next ? load_columns(from + l.gates * p.H, u, p.H) : vf{};
+        store(out, packed(load_columns(from, u, p.H), next));
       }
     }
   }
 }
 
-// Panel j of the transpose: to[gate * Hp + unit][vector][lane] = from[n][column(gate) + unit].
+// Panel j of the transpose: to[gate * Hp + unit][vector][lane] = from[n][column(gate) + unit], in
+// packed rows.
 SUNHWAN_INLINE void pack_transposed(const Problem& p, const Layout& l, const GateColumns& w,
                                     const Panels& panels, int64_t j, float* to) {
   const int64_t columns = l.gates * p.H;
   const int64_t width = panels.width(j) * kLanes, first = panels.begin(j) * kLanes;
-  float* out = to + w.count * l.Hp * first;
+  float* out = to + packed_rows(w.count * l.Hp) * first;
   for (int g = 0; g < w.count; ++g) {
-    for (int64_t u = 0; u < l.Hp; ++u, out += width) {
+    for (int64_t u = 0; u < l.Hp; ++u) {
       const float* from = w.from + w.column(p, g) + u;
       for (int64_t n = 0; n < width; ++n) {
-        out[n] = u < p.H && first + n < w.rows ? from[(first + n) * columns] : 0.0f;
+        put_packed(out, u, n, u < p.H && first + n < w.rows ? from[(first + n) * columns] : 0.0f);
       }
+      if ((u + 1) % kRowsPacked == 0) out += width;
     }
   }
 }

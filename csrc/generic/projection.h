@@ -21,18 +21,24 @@ SUNHWAN_INLINE void pack_projection(const Problem& p, const Layout& l, const Wei
                                     bool backward) {
   for (int64_t j = 0; j < l.outputs.count; ++j) {
     const int64_t begin = l.outputs.begin(j), end = l.outputs.begin(j + 1);
-    float* out = w.projection + p.H * begin * kLanes;
-    for (int64_t k = 0; k < p.H; ++k) {
+    float* out = w.projection + packed_rows(p.H) * begin * kLanes;
+    for (int64_t k = 0; k < p.H; k += kRowsPacked) {
+      const float* row = p.projection + k * p.P;
+      const bool has_next = kRowsPacked == 2 && k + 1 < p.H;
       for (int64_t v = begin; v < end; ++v, out += kLanes) {
-        store(out, load_columns(p.projection + k * p.P, v * kLanes, p.P));
+        const vf next = has_next ? load_columns(row + p.P, v * kLanes, p.P) : vf{};
+        store(out, packed(load_columns(row, v * kLanes, p.P), next));
       }
     }
   }
   for (int64_t j = 0; backward && j < l.states.count; ++j) {
     const int64_t begin = l.states.begin(j) * kLanes, end = l.states.begin(j + 1) * kLanes;
-    float* out = w.projection_t + p.P * begin;
-    for (int64_t k = 0; k < p.P; ++k) {
-      for (int64_t u = begin; u < end; ++u) *out++ = u < p.H ? p.projection[u * p.P + k] : 0.0f;
+    float* out = w.projection_t + packed_rows(p.P) * begin;
+    for (int64_t k = 0; k < packed_rows(p.P) * kRowsPacked; ++k) {
+      for (int64_t u = begin; u < end; ++u) {
+        put_packed(out, k, u - begin, u < p.H && k < p.P ? p.projection[u * p.P + k] : 0.0f);
+      }
+      if ((k + 1) % kRowsPacked == 0) out += end - begin;
     }
   }
 }
@@ -40,7 +46,7 @@ SUNHWAN_INLINE void pack_projection(const Problem& p, const Layout& l, const Wei
 // to(q) = from(q) times a packed matrix of K rows, for the live rows of step s.
 template <class From, class To>
 SUNHWAN_INLINE void multiply_step(const Context& x, int64_t s, const Panels& panels, int64_t K,
-                                  const float* packed, const From& from, const To& to) {
+                                  const float* matrix, const From& from, const To& to) {
   const Chunk& c = x.chunk;
   const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
   for (int64_t j = x.team.begin(panels.count); j < x.team.end(panels.count); ++j) {
@@ -52,7 +58,7 @@ SUNHWAN_INLINE void multiply_step(const Context& x, int64_t s, const Panels& pan
         const float* rows[M];
         vf sum[M][N] = {};
         for (int r = 0; r < M; ++r) rows[r] = from(first + i + r);
-        multiply<M, N>(sum, rows, K, packed + K * u);
+        multiply<M, N>(sum, rows, K, matrix + packed_rows(K) * u);
         for (int r = 0; r < M; ++r) {
           for (int v = 0; v < N; ++v) store(to(first + i + r) + u + v * kLanes, sum[r][v]);
         }
@@ -91,6 +97,11 @@ SUNHWAN_OUTLINE void projection_gradient(const Context& x, const float* const* m
   const Layout& l = x.l;
   const int64_t ld = l.outputs.vectors * kLanes, row_steps = x.chunk.offset[x.chunk.steps];
   const float* dr = projection_gradient_of(x, 0);
+#if defined(SUNHWAN_BFLOAT16)
+  const int64_t begin = x.team.begin(l.outputs.vectors), end = x.team.end(l.outputs.vectors);
+  add_products(m, 0, x.p.H, dr + begin * kLanes, l.ld, end - begin, row_steps,
+               sums + begin * kLanes, ld);
+#else
   for (int64_t j = x.team.begin(l.outputs.count); j < x.team.end(l.outputs.count); ++j) {
     const int64_t u = l.outputs.begin(j) * kLanes;
     with_const<4>(l.outputs.width(j), [&](auto n) __attribute__((always_inline)) {
@@ -101,6 +112,7 @@ SUNHWAN_OUTLINE void projection_gradient(const Context& x, const float* const* m
       });
     });
   }
+#endif
 }
 
 // Row i of the gradient of W_r: to[P] = the slots' sums, in order, each `stride` behind the last.

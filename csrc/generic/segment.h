@@ -152,7 +152,7 @@ SUNHWAN_OUTLINE void input_product(const Problem& p, const Layout& l, const Weig
   const int64_t stride = l.gates == 1 ? kLanes : l.Hp;
   for (int64_t j = first; j < last; ++j) {
     const int64_t begin = l.units.begin(j), width = l.units.width(j) * l.gates;
-    const float* panel = w.kernel + p.D * begin * kLanes * l.gates;
+    const float* panel = w.kernel + packed_rows(p.D) * begin * kLanes * l.gates;
     const float* bias = w.bias + begin * kLanes;
     with_const<4>(width, [&](auto vectors) __attribute__((always_inline)) {
       constexpr int N = decltype(vectors)::value;

@@ -14,7 +14,7 @@ struct SimpleRnn {
     const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t begin = l.units.begin(j) * kLanes;
-      const float* panel = x.w.recurrent + x.p.H * begin;
+      const float* panel = x.w.recurrent + packed_rows(x.p.H) * begin;
       with_const<4>(l.units.width(j), [&](auto n) __attribute__((always_inline)) {
         constexpr int N = decltype(n)::value;
         row_groups<kMostRows<N>>(live, [&](auto m, int64_t i) __attribute__((always_inline)) {

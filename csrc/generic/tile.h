@@ -52,6 +52,20 @@ SUNHWAN_INLINE void row_groups(int64_t n, Body&& body) {
   }
 }
 
+#if defined(SUNHWAN_BFLOAT16)
+}  // namespace SUNHWAN_ISA_NAMESPACE
+}  // namespace sunhwan
+#include "tile_bfloat16.h"
+#else
+
+// Rows of a matrix that a packed one has in a row of its own, and how many rows K of them make.
+constexpr int kRowsPacked = 1;
+SUNHWAN_INLINE constexpr int64_t packed_rows(int64_t K) { return K; }
+SUNHWAN_INLINE vf packed(vf row, vf) { return row; }
+SUNHWAN_INLINE void put_packed(float* row, int64_t, int64_t column, float value) {
+  row[column] = value;
+}
+
 // sum[r][n] += sum over k < K of a[r][k] * panel[k][n], panel packed [K][N][lane].
 template <int M, int N>
 SUNHWAN_INLINE void multiply(vf (&sum)[M][N], const float* const (&a)[M], int64_t K,
@@ -126,3 +140,4 @@ SUNHWAN_INLINE void multiply_transposed(const float* const* a, int64_t first, co
 
 }  // namespace SUNHWAN_ISA_NAMESPACE
 }  // namespace sunhwan
+#endif

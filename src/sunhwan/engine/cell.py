@@ -14,6 +14,8 @@ GATES: dict[str, tuple[str, ...]] = {
 }
 #: gate functions that have a kernel; the position is the number that the kernels know them by
 ACTIVATIONS: tuple[str, ...] = ("linear", "tanh", "sigmoid", "relu", "hard_sigmoid")
+#: what the operands of matrix products may be rounded to; sums and states stay what they are
+PRODUCTS: tuple[str, ...] = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Cell:
     norm_epsilon
         Above 0: sums are normalised (`sunhwan.engine.recurrences_normalized`), and this is added
         to their variance. 0: there is no normalisation. A GRU then has to reset after.
+    products
+        ``"bfloat16"``: what goes into a matrix product is rounded to bfloat16 there, inputs,
+        weights and states forward and the gradients of gate sums back; sums, states and all else
+        stay as they are. ``"float32"``: nothing is rounded.
 
     Raises
     ------
@@ -56,6 +62,7 @@ class Cell:
     zoneout_h: float = 0.0
     zoneout_c: float = 0.0
     norm_epsilon: float = 0.0
+    products: str = "float32"
 
     def __post_init__(self) -> None:
         if self.kind not in GATES:
@@ -66,6 +73,10 @@ class Cell:
                 raise UsageError(
                     f"`{slot}` must be one of {sorted(ACTIVATIONS)}, received {name!r}"
                 )
+        if self.products not in PRODUCTS:
+            raise UsageError(
+                f"`products` must be one of {list(PRODUCTS)}, received {self.products!r}"
+            )
         for slot in ("zoneout_h", "zoneout_c"):
             rate = getattr(self, slot)
             if not 0 <= rate < 1:

@@ -84,7 +84,11 @@ class Chain:
         ------
         ShapeError
             If a weight has another shape than the chain and the cell need.
+        UsageError
+            If the cell's products are not of float32.
         """
+        if cell.products != "float32":
+            raise UsageError(f"a chain has products of float32, received {cell.products!r}")
         recurrent_kernel = _floats("recurrent_kernel", recurrent_kernel, (None, None))
         units = recurrent_kernel.shape[0]
         columns = len(cell.gates) * units

@@ -58,8 +58,16 @@ def why_missing() -> str:
     return _load()[1]
 
 
-def why_plain(dtype: Any) -> str:
+def has_bfloat16() -> bool:
+    """Return True if the kernels are there and can multiply operands of bfloat16."""
+    found = _load()[0]
+    return found is not None and bool(found.has_bfloat16())
+
+
+def why_plain(dtype: Any, products: str = "float32") -> str:
     """Return why arrays of ``dtype`` have no kernel here, or an empty string if they have.
+
+    ``products`` is as of `Cell`.
 
     Examples
     --------
@@ -72,6 +80,8 @@ def why_plain(dtype: Any) -> str:
         return f"dtype {np.dtype(dtype).name} has no kernel"
     if jax.default_backend() != "cpu":
         return f"the kernels run on CPUs, and JAX's default device is a {jax.default_backend()}"
+    if products == "bfloat16" and available() and not has_bfloat16():
+        return f"{active_isa()} has no products of bfloat16"
     return why_missing()
 
 

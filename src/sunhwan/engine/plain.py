@@ -28,17 +28,34 @@ _FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
-def _into_gates(y: Array, weight: Array, scale: Array | None) -> Array:
+@jax.custom_jvp
+def _to_bfloat16(y: Array) -> Array:
+    # not by a cast there and back, which XLA may leave out
+    return jax.lax.reduce_precision(y, exponent_bits=8, mantissa_bits=7)
+
+
+_to_bfloat16.defjvps(lambda tangent, _, __: tangent)
+
+
+def _product(cell: Cell, y: Array, weight: Array) -> Array:
+    if cell.products == "float32":
+        return y @ weight
+    return _to_bfloat16(y) @ _to_bfloat16(weight)
+
+
+def _into_gates(cell: Cell, y: Array, weight: Array, scale: Array | None) -> Array:
     """Return ``y @ weight``, with ``y`` scaled for each gate: ``[..., G*H]``.
 
     ``y`` is ``[B, D]`` or ``[B, T, D]`` and ``scale`` ``[B, G, D]``, or None.
     """
     if scale is None:
-        return y @ weight
+        return _product(cell, y, weight)
     gates = scale.shape[1]
     by_gate = jnp.expand_dims(jnp.moveaxis(scale, 1, 0), tuple(range(2, y.ndim)))
     parts = jnp.split(weight, gates, axis=1)
-    return jnp.concatenate([(y * by_gate[k]) @ part for k, part in enumerate(parts)], axis=-1)
+    return jnp.concatenate(
+        [_product(cell, y * by_gate[k], part) for k, part in enumerate(parts)], axis=-1
+    )
 
 
 def _normalized(cell: Cell, sums: Array, gains: Array) -> Array:
@@ -65,14 +82,14 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
     units = recurrent.shape[0]
 
     def simple_rnn(states: States, wx: Array) -> Any:
-        a = wx + _into_gates(states[0], recurrent, scale)
+        a = wx + _into_gates(cell, states[0], recurrent, scale)
         if norm is not None:
             a = _normalized(cell, a, norm[0]) + (0 if bias is None else bias)
         h = act(a)
         return (h,), (h,)
 
     def recurrent_sums(h: Array) -> Array:
-        uh = _into_gates(h, recurrent, scale)
+        uh = _into_gates(cell, h, recurrent, scale)
         return uh if norm is None else _normalized(cell, uh, norm[1])
 
     def lstm(states: States, wx: Array) -> Any:
@@ -85,7 +102,7 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
         o = gate(o if peephole is None else o + peephole[2] * c)
         out = c if norm_cell is None else _normalized(cell, c, norm_cell[0]) + norm_cell[1]
         h = o * act(out)
-        return (h if projection is None else h @ projection, c), (i, f, g, o)
+        return (h if projection is None else _product(cell, h, projection), c), (i, f, g, o)
 
     def gru(states: States, wx: Array) -> Any:
         (h,) = states
@@ -95,9 +112,9 @@ def _step_function(cell: Cell, operands: Mapping[str, Array]) -> Step:
             candidate = act(wx[:, 2 * units :] + r * uh[:, 2 * units :])
         else:
             of_gates, of_candidate = (None, None) if scale is None else (scale[:, :2], scale[:, 2:])
-            uh = _into_gates(h, recurrent[:, : 2 * units], of_gates)
+            uh = _into_gates(cell, h, recurrent[:, : 2 * units], of_gates)
             z, r = jnp.split(gate(wx[:, : 2 * units] + uh), 2, axis=-1)
-            uh = _into_gates(r * h, recurrent[:, 2 * units :], of_candidate)
+            uh = _into_gates(cell, r * h, recurrent[:, 2 * units :], of_candidate)
             candidate = act(wx[:, 2 * units :] + uh)
         return (z * h + (1 - z) * candidate,), (z, r, candidate)
 
@@ -171,7 +188,7 @@ def steps(
 
 def _input_product(cell: Cell, x: Array, operands: Mapping[str, Array]) -> Array:
     bias = operands.get("bias")
-    wx = _into_gates(x, operands["kernel"], operands.get("input_scale"))
+    wx = _into_gates(cell, x, operands["kernel"], operands.get("input_scale"))
     if "norm" in operands:
         if cell.kind == "simple_rnn":  # its two sums are normalised as one
             return wx

@@ -87,6 +87,7 @@ class Options:
             "zoneout_h": np.float64(self.cell.zoneout_h),
             "zoneout_c": np.float64(self.cell.zoneout_c),
             "norm_epsilon": np.float64(self.cell.norm_epsilon),
+            "bfloat16": self.cell.products == "bfloat16",
         }
 
 

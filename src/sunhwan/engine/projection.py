@@ -18,6 +18,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sunhwan.engine.recurrence_parts import into_product
+
 if TYPE_CHECKING:
     from sunhwan.engine.cell import Cell
     from sunhwan.engine.recurrence_parts import (
@@ -41,7 +43,8 @@ def projected(step: Forward) -> Forward:
         (m, c_new), memo = step(cell, w, x, state, scales)  # (J1)
         if w.projection is None:
             return (m, c_new), memo
-        return (m @ w.projection, c_new), (*memo, m)  # (J2) Sak et al. 2014
+        r = into_product(cell, m) @ into_product(cell, w.projection)  # (J2) Sak et al. 2014
+        return (r, c_new), (*memo, m)
 
     return forward
 
@@ -56,8 +59,9 @@ def projected_back(step_back: Backward) -> Backward:
             return step_back(cell, w, memo, d_state, scales)
         *inner, m = memo
         d_h_new, d_c_new = d_state
-        d_m = d_h_new @ w.projection.T  # (J2)
+        d_r = into_product(cell, d_h_new)
+        d_m = d_r @ into_product(cell, w.projection).T  # (J2)
         back = step_back(cell, w, tuple(inner), (d_m, d_c_new), scales)  # (J1)
-        return replace(back, projection=m.T @ d_h_new)  # (J2)
+        return replace(back, projection=into_product(cell, m).T @ d_r)  # (J2)
 
     return backward

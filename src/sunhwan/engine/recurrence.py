@@ -131,7 +131,7 @@ def rnns(
     backwards = tuple(run.go_backwards for run in runs)
     # the states h of all steps are outputs that are not yet 0
     zero_output = zero_output_for_mask and not return_state_sequences
-    if not native.why_plain(sizes.dtype):
+    if not native.why_plain(sizes.dtype, cell.products):
         options = (backwards, zero_output, return_sequences, return_state_sequences)
         results = _by_kernel(cell, operands, own, sizes.T, *options)
     else:

@@ -71,21 +71,35 @@ Forward = Callable[[Cell, Weights, Array, State, Scales], tuple[State, Memo]]
 Backward = Callable[[Cell, Weights, Memo, State, Scales], StepGradients]
 
 
-def into_gates(y: Array, weight: Array, scale: Array | None) -> Array:
+def into_product(cell: Cell, y: Array) -> Array:
+    """Return ``y`` as it goes into a product: where that is of bfloat16, rounded to 8 bits (B1)."""
+    if cell.products == "float32":
+        return y
+    significand, exponent = np.frexp(y)
+    return np.ldexp(np.rint(significand * 256.0), exponent - 8)
+
+
+def into_gates(cell: Cell, y: Array, weight: Array, scale: Array | None) -> Array:
     """Return ``(y * s_k) W_k`` for each gate k, side by side."""
+    weight = into_product(cell, weight)
     if scale is None:
-        return y @ weight
+        return into_product(cell, y) @ weight
     parts = np.split(weight, scale.shape[1], axis=1)
-    return np.concatenate([(y * scale[:, k]) @ part for k, part in enumerate(parts)], axis=1)
+    return np.concatenate(
+        [into_product(cell, y * scale[:, k]) @ part for k, part in enumerate(parts)], axis=1
+    )
 
 
-def out_of_gates(d_a: Array, y: Array, weight: Array, scale: Array | None) -> tuple[Array, Array]:
+def out_of_gates(
+    cell: Cell, d_a: Array, y: Array, weight: Array, scale: Array | None
+) -> tuple[Array, Array]:
     """Return the derivatives of `into_gates` for ``y`` and ``weight``."""
+    d_a, weight = into_product(cell, d_a), into_product(cell, weight)
     if scale is None:
-        return d_a @ weight.T, y.T @ d_a
+        return d_a @ weight.T, into_product(cell, y).T @ d_a
     d_y, d_weight = np.zeros_like(y), []
     parts = np.split(weight, scale.shape[1], axis=1)
     for k, (d_a_k, part) in enumerate(zip(np.split(d_a, len(parts), axis=1), parts, strict=True)):
         d_y += (d_a_k @ part.T) * scale[:, k]
-        d_weight.append((y * scale[:, k]).T @ d_a_k)
+        d_weight.append(into_product(cell, y * scale[:, k]).T @ d_a_k)
     return d_y, np.concatenate(d_weight, axis=1)

@@ -51,6 +51,11 @@ from each unit's cell to its own gates::
     (P2)  f = sigma(x W_f + h' U_f + b_f + p_f * c')    in place of L2
     (P3)  o = sigma(x W_o + h' U_o + b_o + p_o * c)     in place of L4; c is that of L5
 
+Products of bfloat16 (`Cell.products`), all cells: each ``y W`` or ``y U`` above, and each product
+of the way back, is one of rounded operands; the derivative of rounding is taken for 1::
+
+    (B1)  y W  becomes  b(y) b(W),  b rounding to 8 significant bits, ties to even
+
 Layer normalisation (Ba, Kiros & Hinton 2016) is in `sunhwan.engine.recurrences_normalized`. An
 LSTM whose output is projected is in `sunhwan.engine.projection`.
 
@@ -98,8 +103,8 @@ def _simple_rnn(
     cell: Cell, w: Weights, x: Array, state: State, scales: Scales = ONES
 ) -> tuple[State, Memo]:
     (h,) = state
-    xw = into_gates(x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
-    hu = into_gates(h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
     a = xw + hu + w.bias
     h_new = FUNCTIONS[cell.activation].value(a)  # (R1) Elman 1990
     return (h_new,), (x, h, a)
@@ -111,8 +116,8 @@ def _simple_rnn_back(
     x, h, a = memo
     (d_h_new,) = d_state
     d_a = d_h_new * FUNCTIONS[cell.activation].slope(a)  # (R1)
-    d_x, d_kernel = out_of_gates(d_a, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_a, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_a, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_a, h, w.recurrent_kernel, scales.state)  # (V2)
     return StepGradients(d_x, d_kernel, d_recurrent_kernel, d_a.sum(axis=0), (d_h,))
 
 
@@ -121,8 +126,8 @@ def _lstm(
 ) -> tuple[State, Memo]:
     sigma, phi = FUNCTIONS[cell.recurrent_activation].value, FUNCTIONS[cell.activation].value
     h, c = state
-    xw = into_gates(x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
-    hu = into_gates(h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
     a_i, a_f, a_c, a_o = np.split(xw + hu + w.bias, 4, axis=1)
     if w.peephole is not None:
         a_i, a_f = a_i + w.peephole[0] * c, a_f + w.peephole[1] * c
@@ -155,8 +160,8 @@ def _lstm_back(
     d_a_c = d_c_new * i * phi.slope(a_c)  # (L5), then (L3)
     d_c = d_c_new * f + d_a_i * p_i + d_a_f * p_f  # (L5), (P1), (P2)
     d_a = np.concatenate([d_a_i, d_a_f, d_a_c, d_a_o], axis=1)
-    d_x, d_kernel = out_of_gates(d_a, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_a, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_a, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_a, h, w.recurrent_kernel, scales.state)  # (V2)
     into_gates = (d_a_i * c, d_a_f * c, d_a_o * c_new)  # (P1), (P2), (P3)
     return StepGradients(
         d_x,

@@ -25,8 +25,9 @@ def gru_after(
     """Return the new state and what backward needs, the reset acting after the product."""
     sigma, phi = FUNCTIONS[cell.recurrent_activation].value, FUNCTIONS[cell.activation].value
     (h,) = state
-    p = into_gates(x, w.kernel, scales.input) + w.bias[0]  # (V1) Gal & Ghahramani 2016
-    q = into_gates(h, w.recurrent_kernel, scales.state) + w.bias[1]  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    p, q = xw + w.bias[0], hu + w.bias[1]
     p_z, p_r, p_h = np.split(p, 3, axis=1)
     q_z, q_r, q_h = np.split(q, 3, axis=1)
     z = sigma(p_z + q_z)  # (G1) Cho et al. 2014, equation 6
@@ -55,8 +56,8 @@ def gru_after_back(
     # the gates z and r see the plain sum p + q, so there d_q is d_p
     d_p = np.concatenate([d_p_z, d_p_r, d_p_h], axis=1)
     d_q = np.concatenate([d_p_z, d_p_r, d_q_h], axis=1)
-    d_x, d_kernel = out_of_gates(d_p, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_q, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_p, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_q, h, w.recurrent_kernel, scales.state)  # (V2)
     return StepGradients(
         d_x,
         d_kernel,
@@ -74,12 +75,12 @@ def gru_before(
     (h,) = state
     U_zr, U_h = _split_candidate(w.recurrent_kernel)
     q_zr, q_h = _split_scale(scales.state)
-    p = into_gates(x, w.kernel, scales.input) + w.bias  # (V1) Gal & Ghahramani 2016
+    p = into_gates(cell, x, w.kernel, scales.input) + w.bias  # (V1) Gal & Ghahramani 2016
     p_z, p_r, p_h = np.split(p, 3, axis=1)
-    hu_z, hu_r = np.split(into_gates(h, U_zr, q_zr), 2, axis=1)  # (V2) Gal & Ghahramani 2016
+    hu_z, hu_r = np.split(into_gates(cell, h, U_zr, q_zr), 2, axis=1)  # (V2) Gal & Ghahramani 2016
     z = sigma(p_z + hu_z)  # (G1) Cho et al. 2014, equation 6
     r = sigma(p_r + hu_r)  # (G2) Cho et al. 2014, equation 5
-    a_h = p_h + into_gates(r * h, U_h, q_h)  # (V2) Gal & Ghahramani 2016
+    a_h = p_h + into_gates(cell, r * h, U_h, q_h)  # (V2) Gal & Ghahramani 2016
     g = phi(a_h)  # (G3) Cho et al. 2014, equation 8
     h_new = z * h + (1.0 - z) * g  # (G4) Cho et al. 2014, equation 7
     return (h_new,), (x, h, p_z + hu_z, p_r + hu_r, a_h, z, r, g)
@@ -97,14 +98,14 @@ def gru_before_back(
     d_z = d_h_new * (h - g)  # (G4)
     d_g = d_h_new * (1.0 - z)  # (G4)
     d_a_h = d_g * phi.slope(a_h)  # (G3)
-    d_rh, d_U_h = out_of_gates(d_a_h, r * h, U_h, q_h)  # (G3), (V2)
+    d_rh, d_U_h = out_of_gates(cell, d_a_h, r * h, U_h, q_h)  # (G3), (V2)
     d_r = d_rh * h  # (G3)
     d_a_r = d_r * sigma.slope(a_r)  # (G2)
     d_a_z = d_z * sigma.slope(a_z)  # (G1)
     d_a_zr = np.concatenate([d_a_z, d_a_r], axis=1)
-    d_h_zr, d_U_zr = out_of_gates(d_a_zr, h, U_zr, q_zr)  # (G1), (G2), (V2)
+    d_h_zr, d_U_zr = out_of_gates(cell, d_a_zr, h, U_zr, q_zr)  # (G1), (G2), (V2)
     d_a = np.concatenate([d_a_zr, d_a_h], axis=1)
-    d_x, d_kernel = out_of_gates(d_a, x, w.kernel, scales.input)  # (V1)
+    d_x, d_kernel = out_of_gates(cell, d_a, x, w.kernel, scales.input)  # (V1)
     return StepGradients(
         d_x,
         d_kernel,

@@ -75,8 +75,8 @@ def _simple_rnn(
 ) -> tuple[State, Memo]:
     (h,) = state
     (s,) = _gains(w)
-    xw = into_gates(x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
-    hu = into_gates(h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
     n, deviation = _normal(xw + hu, cell.norm_epsilon)  # (N1) Ba et al. 2016
     a = s * n + w.bias
     h_new = FUNCTIONS[cell.activation].value(a)  # (N2) Ba et al. 2016, equation 4
@@ -91,8 +91,8 @@ def _simple_rnn_back(
     (d_h_new,) = d_state
     d_a = d_h_new * FUNCTIONS[cell.activation].slope(a)  # (N2)
     d_sum, d_s = _normal_back(d_a, s, n, deviation)  # (N1)
-    d_x, d_kernel = out_of_gates(d_sum, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_sum, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_sum, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_sum, h, w.recurrent_kernel, scales.state)  # (V2)
     bias, norm = d_a.sum(axis=0), d_s.sum(axis=0)[None]
     return StepGradients(d_x, d_kernel, d_recurrent_kernel, bias, (d_h,), norm=norm)
 
@@ -105,8 +105,8 @@ def _lstm(
     s, q = _gains(w)
     s_c, b_c = np.zeros((2, 1)) if w.norm_cell is None else w.norm_cell
     p_i, p_f, p_o = np.zeros((3, 1)) if w.peephole is None else w.peephole
-    xw = into_gates(x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
-    hu = into_gates(h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
     of_input = _normal(xw, cell.norm_epsilon)  # (N1) Ba et al. 2016
     of_state = _normal(hu, cell.norm_epsilon)  # (N1) Ba et al. 2016
     a = s * of_input[0] + q * of_state[0] + w.bias  # (N3) Ba et al. 2016
@@ -147,8 +147,8 @@ def _lstm_back(
     d_a = np.concatenate([d_a_i, d_a_f, d_a_c, d_a_o], axis=1)
     d_xw, d_s = _normal_back(d_a, s, n_x, deviation_x)  # (N3), (N1)
     d_hu, d_q = _normal_back(d_a, q, n_h, deviation_h)  # (N3), (N1)
-    d_x, d_kernel = out_of_gates(d_xw, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_hu, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_xw, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_hu, h, w.recurrent_kernel, scales.state)  # (V2)
     into = (d_a_i * c, d_a_f * c, d_a_o * c_new)  # (P1), (P2), (P3)
     return StepGradients(
         d_x,
@@ -168,8 +168,8 @@ def _gru(
     sigma, phi = FUNCTIONS[cell.recurrent_activation].value, FUNCTIONS[cell.activation].value
     (h,) = state
     s, q = _gains(w)
-    xw = into_gates(x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
-    hu = into_gates(h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
+    xw = into_gates(cell, x, w.kernel, scales.input)  # (V1) Gal & Ghahramani 2016
+    hu = into_gates(cell, h, w.recurrent_kernel, scales.state)  # (V2) Gal & Ghahramani 2016
     both, units = slice(None, 2 * h.shape[1]), slice(2 * h.shape[1], None)
     normals = [_normal(a[:, at], cell.norm_epsilon) for a in (xw, hu) for at in (both, units)]
     (n_xzr, _), (n_xh, _), (n_hzr, _), (n_hh, _) = normals  # (N1) Ba et al. 2016
@@ -201,8 +201,8 @@ def _gru_back(
     d_hzr, d_q_zr = _normal_back(d_zr, q[both], *normals[4:6])  # (N5), (N1)
     d_hh, d_q_gain = _normal_back(d_q_h, q[units], *normals[6:8])  # (N6), (N1)
     d_xw, d_hu = np.concatenate([d_xzr, d_xh], axis=1), np.concatenate([d_hzr, d_hh], axis=1)
-    d_x, d_kernel = out_of_gates(d_xw, x, w.kernel, scales.input)  # (V1)
-    d_h, d_recurrent_kernel = out_of_gates(d_hu, h, w.recurrent_kernel, scales.state)  # (V2)
+    d_x, d_kernel = out_of_gates(cell, d_xw, x, w.kernel, scales.input)  # (V1)
+    d_h, d_recurrent_kernel = out_of_gates(cell, d_hu, h, w.recurrent_kernel, scales.state)  # (V2)
     biases = [np.concatenate([d_zr, d_b], axis=1).sum(axis=0) for d_b in (d_p_h, d_q_h)]
     gains = [np.concatenate(d, axis=1) for d in ((d_s_zr, d_s_h), (d_q_zr, d_q_gain))]
     return StepGradients(

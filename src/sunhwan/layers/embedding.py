@@ -42,11 +42,13 @@ class Embedding(keras.layers.Embedding):
         ids = keras.ops.convert_to_tensor(inputs, sparse=False)
         if "int" not in str(ids.dtype):
             ids = keras.ops.cast(ids, "int32")
-        lookup = engine.Lookup(keras.ops.convert_to_tensor(self.embeddings), ids)
+        # within a layer of low precision Keras gives the variable's value in that
+        table = keras.ops.cast(keras.ops.convert_to_tensor(self.embeddings), self.variable_dtype)
+        lookup = engine.Lookup(table, ids)
         rows = keras.ops.cast(lookup.rows(), self.compute_dtype)
         if (watch := WATCH.get()) is not None:
             return watch.change_rows(self, rows)
-        if self.compute_dtype == self.variable_dtype:
+        if paths.is_read_alike(self.variable_dtype, self.compute_dtype):
             paths.mark_lookup(rows, lookup)
         return rows
 

@@ -20,7 +20,7 @@ _KINDS: dict[type, str] = {
     ProjectedLSTMCell: "lstm",
     keras.layers.GRUCell: "gru",
 }
-_FLOATS = {"float32": "", "bfloat16": "in float32", "float16": "in float32"}
+_FLOATS = ("float32", "bfloat16", "float16")
 #: the ways without a kernel: an option that only Keras knows, a machine that has none, and on a
 #: GPU what Keras itself hands to cuDNN (batches with a mask then run in its loop)
 KERAS_LOOP = "Keras's own loop"
@@ -75,7 +75,48 @@ def of_machine(dtype: str) -> Path:
         return Path(PLAIN_JAX, native.why_missing())
     if dtype not in _FLOATS:
         return Path(PLAIN_JAX, f"dtype={dtype} has no kernel")
-    return Path(f"fused {native.active_isa()}", note=_FLOATS[dtype])
+    return Path(f"fused {native.active_isa()}", note=_note(dtype))
+
+
+def _note(dtype: str) -> str:
+    """Return what a kernel makes of a layer that computes in ``dtype``."""
+    if dtype == "float32":
+        return ""
+    if products_in(dtype) == "bfloat16":
+        return "products of bfloat16, sums in float32"
+    missing = f" ({native.active_isa()} has no products of bfloat16)" if dtype == "bfloat16" else ""
+    return f"in float32{missing}"
+
+
+def products_in(dtype: str) -> str:
+    """Return `engine.Cell.products` of a layer that computes in ``dtype``.
+
+    Without products of bfloat16 a layer of bfloat16 has those of float32 and not Keras's own loop:
+    they are both faster and more exact.
+
+    Examples
+    --------
+    >>> products_in("float16")
+    'float32'
+    """
+    return "bfloat16" if dtype == "bfloat16" and native.has_bfloat16() else "float32"
+
+
+def is_read_alike(variable_dtype: str, compute_dtype: str) -> bool:
+    """Tell whether recurrent layers may read a table where it lies in place of its rows.
+
+    A table of less than float32 they could not; products of bfloat16 round what they read, so there
+    it makes no difference whether that was rounded before.
+
+    Examples
+    --------
+    >>> is_read_alike("float32", "float32"), is_read_alike("float16", "float16")
+    (True, False)
+    """
+    is_exact = variable_dtype in ("float32", "float64")
+    return is_exact and (
+        compute_dtype == variable_dtype or products_in(compute_dtype) == "bfloat16"
+    )
 
 
 def of_layer(layer: Any) -> Path:

@@ -273,6 +273,7 @@ def engine_cell(layer: Any) -> engine.Cell:
         or "",
         reset_after=getattr(cell, "reset_after", True),
         norm_epsilon=getattr(layer, "norm_epsilon", 0.0),
+        products=paths.products_in(layer.compute_dtype),
         **dict(zip(("zoneout_h", "zoneout_c"), rates, strict=False)),
     )
 
