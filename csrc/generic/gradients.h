@@ -153,28 +153,12 @@ SUNHWAN_OUTLINE void input_gradient(const Context& x, const float* z, float* dx)
 
 // sums[i][column ...] += a[q][at + i] * z[q][block column ...] over the segment, `rows` rows of
 // sums and `vectors` vectors of columns, this thread's part of the columns.
-SUNHWAN_OUTLINE void weight_gradient(const Context& x, const float* const* a, int64_t at,
-                                     int64_t rows, const float* z, int64_t vectors, float* sums) {
+SUNHWAN_INLINE void weight_gradient(const Context& x, const float* const* a, int64_t at,
+                                    int64_t rows, const float* z, int64_t vectors, float* sums) {
   const Layout& l = x.l;
-  const int64_t row_steps = x.chunk.offset[x.chunk.steps], ldo = l.gates * l.Hp;
   const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
-#if defined(SUNHWAN_BFLOAT16)
-  add_products(a, at, rows, z + begin * kLanes, l.ld, end - begin, row_steps, sums + begin * kLanes,
-               ldo);
-#else
-  const int64_t panels = (end - begin + 3) / 4;
-  for (int64_t j = 0; j < panels; ++j) {
-    const int64_t v = begin + (end - begin) * j / panels;
-    const int64_t width = begin + (end - begin) * (j + 1) / panels - v;
-    with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
-      constexpr int N = decltype(n)::value;
-      row_groups<kMostRows<N>>(rows, [&](auto m, int64_t i) __attribute__((always_inline)) {
-        multiply_transposed<decltype(m)::value, N>(a, at + i, z + v * kLanes, l.ld, row_steps,
-                                                   sums + i * ldo + v * kLanes, ldo);
-      });
-    });
-  }
-#endif
+  add_products(a, at, rows, z + begin * kLanes, l.ld, end - begin, x.chunk.offset[x.chunk.steps],
+               sums + begin * kLanes, l.gates * l.Hp);
 }
 
 // sums[column] += z[q][column] over the segment.

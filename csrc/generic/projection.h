@@ -16,7 +16,8 @@ SUNHWAN_INLINE float* projection_gradient_of(const Context& x, int64_t q) {
   return before_projection(x, q) + x.l.Hp;
 }
 
-// Panels of W_r, over P columns, and for the way back of its transpose, over H.
+// Panels of W_r, over P columns, and for the way back of its transpose, over H, in packed rows
+// (tile.h); a row that one of them lacks is 0.
 SUNHWAN_INLINE void pack_projection(const Problem& p, const Layout& l, const Weights& w,
                                     bool backward) {
   for (int64_t j = 0; j < l.outputs.count; ++j) {
@@ -46,7 +47,7 @@ SUNHWAN_INLINE void pack_projection(const Problem& p, const Layout& l, const Wei
 // to(q) = from(q) times a packed matrix of K rows, for the live rows of step s.
 template <class From, class To>
 SUNHWAN_INLINE void multiply_step(const Context& x, int64_t s, const Panels& panels, int64_t K,
-                                  const float* matrix, const From& from, const To& to) {
+                                  const float* packed, const From& from, const To& to) {
   const Chunk& c = x.chunk;
   const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
   for (int64_t j = x.team.begin(panels.count); j < x.team.end(panels.count); ++j) {
@@ -58,7 +59,7 @@ SUNHWAN_INLINE void multiply_step(const Context& x, int64_t s, const Panels& pan
         const float* rows[M];
         vf sum[M][N] = {};
         for (int r = 0; r < M; ++r) rows[r] = from(first + i + r);
-        multiply<M, N>(sum, rows, K, matrix + packed_rows(K) * u);
+        multiply<M, N>(sum, rows, K, packed + packed_rows(K) * u);
         for (int r = 0; r < M; ++r) {
           for (int v = 0; v < N; ++v) store(to(first + i + r) + u + v * kLanes, sum[r][v]);
         }
@@ -93,26 +94,11 @@ SUNHWAN_OUTLINE void unproject_gradient(const Context& x, int64_t s) {
 
 // sums[i][column] += m[q][i] dr[q][column] over the segment: the gradient of W_r, [H, Pp]. `m` is
 // where row-steps look for their rows.
-SUNHWAN_OUTLINE void projection_gradient(const Context& x, const float* const* m, float* sums) {
-  const Layout& l = x.l;
-  const int64_t ld = l.outputs.vectors * kLanes, row_steps = x.chunk.offset[x.chunk.steps];
-  const float* dr = projection_gradient_of(x, 0);
-#if defined(SUNHWAN_BFLOAT16)
-  const int64_t begin = x.team.begin(l.outputs.vectors), end = x.team.end(l.outputs.vectors);
-  add_products(m, 0, x.p.H, dr + begin * kLanes, l.ld, end - begin, row_steps,
-               sums + begin * kLanes, ld);
-#else
-  for (int64_t j = x.team.begin(l.outputs.count); j < x.team.end(l.outputs.count); ++j) {
-    const int64_t u = l.outputs.begin(j) * kLanes;
-    with_const<4>(l.outputs.width(j), [&](auto n) __attribute__((always_inline)) {
-      constexpr int N = decltype(n)::value;
-      row_groups<kMostRows<N>>(x.p.H, [&](auto rows, int64_t i) __attribute__((always_inline)) {
-        multiply_transposed<decltype(rows)::value, N>(m, i, dr + u, l.ld, row_steps,
-                                                      sums + i * ld + u, ld);
-      });
-    });
-  }
-#endif
+SUNHWAN_INLINE void projection_gradient(const Context& x, const float* const* m, float* sums) {
+  const int64_t vectors = x.l.outputs.vectors;
+  const int64_t begin = x.team.begin(vectors), end = x.team.end(vectors);
+  add_products(m, 0, x.p.H, projection_gradient_of(x, 0) + begin * kLanes, x.l.ld, end - begin,
+               x.chunk.offset[x.chunk.steps], sums + begin * kLanes, vectors * kLanes);
 }
 
 // Row i of the gradient of W_r: to[P] = the slots' sums, in order, each `stride` behind the last.

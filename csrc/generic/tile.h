@@ -138,6 +138,23 @@ SUNHWAN_INLINE void multiply_transposed(const float* const* a, int64_t first, co
     for (int n = 0; n < N; ++n) store(out + i * ldo + n * kLanes, sum[i][n]);
 }
 
+// out[i][column] += sum over q < Q of a[q][at + i] * z[q][column], i < rows, columns of `vectors`
+// vectors, in panels of up to 4. Rows of z are ld apart, those of out ldo.
+SUNHWAN_OUTLINE void add_products(const float* const* a, int64_t at, int64_t rows, const float* z,
+                                  int64_t ld, int64_t vectors, int64_t Q, float* out, int64_t ldo) {
+  const int64_t panels = (vectors + 3) / 4;
+  for (int64_t j = 0; j < panels; ++j) {
+    const int64_t v = vectors * j / panels, width = vectors * (j + 1) / panels - v;
+    with_const<4>(width, [&](auto n) __attribute__((always_inline)) {
+      constexpr int N = decltype(n)::value;
+      row_groups<kMostRows<N>>(rows, [&](auto m, int64_t i) __attribute__((always_inline)) {
+        multiply_transposed<decltype(m)::value, N>(a, at + i, z + v * kLanes, ld, Q,
+                                                   out + i * ldo + v * kLanes, ldo);
+      });
+    });
+  }
+}
+
 }  // namespace SUNHWAN_ISA_NAMESPACE
 }  // namespace sunhwan
 #endif
