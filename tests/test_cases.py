@@ -103,7 +103,7 @@ def _forget_state(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
 
 
 def _swap_states(case: Case, given: Arrays) -> tuple[Case, Arrays] | None:
-    if given.initial_state is None or len(given.initial_state) == 1:
+    if given.initial_state is None or len(given.initial_state) == 1 or case.P:
         return None
     return case, replace(given, initial_state=given.initial_state[::-1])
 
