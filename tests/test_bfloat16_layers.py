@@ -16,7 +16,7 @@ import sunhwan
 from sunhwan import engine
 from sunhwan.engine import native
 from sunhwan.layers import paths
-from sunhwan.layers.recurrent import engine_cell
+from sunhwan.layers.loop import engine_cell
 
 needs_bfloat16 = pytest.mark.skipif(
     not native.has_bfloat16(), reason="this machine has no kernels for products of bfloat16"

@@ -13,7 +13,7 @@ import sunhwan
 from layer_pairs import array, randomize
 from sunhwan import layers
 from sunhwan.engine import reference
-from sunhwan.layers.recurrent import engine_cell
+from sunhwan.layers.loop import engine_cell
 
 needs_gpu = pytest.mark.skipif(jax.default_backend() != "gpu", reason="JAX has no GPU here")
 

@@ -109,14 +109,14 @@ def test_a_mistake_between_forward_and_backward_is_seen(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_mistake_in_the_layer_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison with the stock layer fails if ours forgets direction, mask or bias."""
-    from sunhwan.layers import recurrent
+    from sunhwan.layers import loop
 
     x = array(3, 6, 4)
     mask = np.arange(6) < np.array([[6], [2], [4]])
     layer = getattr(sunhwan.layers, name)(5, go_backwards=True, bias_initializer="ones")
     layer.build(x.shape)
     good = np.asarray(layer(x, mask=mask))
-    engine = recurrent.engine
+    engine = loop.engine
     real = engine.rnns
 
     def run_with(change: Any) -> Any:

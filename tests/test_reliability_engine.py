@@ -20,7 +20,7 @@ import sunhwan
 from layer_pairs import NAMES, array, assert_same, pair, wrapped
 from sunhwan.engine import Cell, native, rnn
 from sunhwan.errors import ShapeError
-from sunhwan.layers.recurrent import engine_cell
+from sunhwan.layers.loop import engine_cell
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 KINDS = pytest.mark.parametrize("label", cases.CELLS)

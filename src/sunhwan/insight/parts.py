@@ -13,7 +13,8 @@ import numpy as np
 
 from sunhwan import engine
 from sunhwan.errors import UsageError
-from sunhwan.layers.recurrent import FusedLoop, engine_cell
+from sunhwan.layers.loop import engine_cell
+from sunhwan.layers.recurrent import FusedLoop
 from sunhwan.layers.watching import Watch, check_watchable, watching
 
 _STOCK = (keras.layers.SimpleRNN, keras.layers.LSTM, keras.layers.GRU)

@@ -10,7 +10,8 @@ import keras
 
 from sunhwan.errors import UsageError
 from sunhwan.layers import paths, state_sequences, variants
-from sunhwan.layers.recurrent import PAIRS, FusedLoop, Pair, engine_cell
+from sunhwan.layers.loop import PAIRS, Pair, engine_cell
+from sunhwan.layers.recurrent import FusedLoop
 
 
 @keras.saving.register_keras_serializable(package="sunhwan")

@@ -14,7 +14,8 @@ from sunhwan.errors import UsageError
 from sunhwan.layers import paths, variants
 from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.id_dropout import IdDropout
-from sunhwan.layers.recurrent import GRU, LSTM, FusedLoop, SimpleRNN, engine_cell
+from sunhwan.layers.loop import engine_cell
+from sunhwan.layers.recurrent import GRU, LSTM, FusedLoop, SimpleRNN
 
 #: layers that do nothing while predicting
 IDENTITIES = frozenset(
