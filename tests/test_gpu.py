@@ -62,6 +62,19 @@ def test_outputs_of_go_backwards_stand_in_order_of_processing(
     np.testing.assert_allclose(layer(x), here, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    ("options", "may"), [({}, True), ({"zoneout": 0.1}, False), ({"use_layer_norm": True}, False)]
+)
+def test_cudnn_gets_both_directions_only_where_it_gets_each(
+    options: dict[str, Any], may: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = layers.Bidirectional(layers.LSTM(H, **options))
+    layer.build((B, T, D))
+    assert not layer._can_attempt_fused_lstm(None)  # a kernel is faster
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert layer._can_attempt_fused_lstm(None) is may
+
+
 def _right(layer: Any, x: Any, mask: Any) -> Any:
     cell = layer.cell
     return reference.forward(

@@ -65,6 +65,13 @@ class Bidirectional(keras.layers.Bidirectional):
                 sequences, initial_state=initial_state, mask=mask, training=training
             )
 
+    def _can_attempt_fused_lstm(self, mask: Any, initial_state: Any = None) -> bool:
+        # Keras 3.15 asks here whether cuDNN may run both; of our layers' variants it knows nothing
+        both = (self.forward_layer, self.backward_layer)
+        if any(isinstance(one, FusedLoop) and paths.of_layer(one).is_in_engine for one in both):
+            return False
+        return bool(super()._can_attempt_fused_lstm(mask, initial_state))
+
     @contextlib.contextmanager
     def _side_by_side(self, initial_state: Any, training: bool) -> Iterator[None]:
         both = (self.forward_layer, self.backward_layer)
