@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sunhwan.engine.recurrence_parts import into_product
+from sunhwan.engine.recurrence_parts import ONES, into_product
 
 if TYPE_CHECKING:
     from sunhwan.engine.cell import Cell
@@ -38,7 +38,7 @@ def projected(step: Forward) -> Forward:
     """Return a step of an LSTM whose output is projected, where the weights have a projection."""
 
     def forward(
-        cell: Cell, w: Weights, x: Array, state: State, scales: Scales
+        cell: Cell, w: Weights, x: Array, state: State, scales: Scales = ONES
     ) -> tuple[State, Memo]:
         (m, c_new), memo = step(cell, w, x, state, scales)  # (J1)
         if w.projection is None:
@@ -53,7 +53,7 @@ def projected_back(step_back: Backward) -> Backward:
     """Return the same step backward."""
 
     def backward(
-        cell: Cell, w: Weights, memo: Memo, d_state: State, scales: Scales
+        cell: Cell, w: Weights, memo: Memo, d_state: State, scales: Scales = ONES
     ) -> StepGradients:
         if w.projection is None:
             return step_back(cell, w, memo, d_state, scales)
