@@ -67,8 +67,8 @@ class Bidirectional(keras.layers.Bidirectional):
 
     def _can_attempt_fused_lstm(self, mask: Any, initial_state: Any = None) -> bool:
         # Keras 3.15 asks here whether cuDNN may run both; of our layers' variants it knows nothing
-        both = (self.forward_layer, self.backward_layer)
-        if any(isinstance(one, FusedLoop) and paths.of_layer(one).is_in_engine for one in both):
+        ours = [x for x in (self.forward_layer, self.backward_layer) if isinstance(x, FusedLoop)]
+        if any(paths.of_layer(layer).kernel == paths.PLAIN_JAX for layer in ours):
             return False
         return bool(super()._can_attempt_fused_lstm(mask, initial_state))
 
