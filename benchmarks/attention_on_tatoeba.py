@@ -2,9 +2,9 @@
 
     python benchmarks/attention_on_tatoeba.py --seeds 3
 
-Needs SUNHWAN_DATA, the folder with the data. Everything else is as `sunhwan train translate` chooses
-it. A seed decides the weights, the order of the batches, and which pairs are held out to stop by;
-the test pairs are the same for all. The figures of each seed are kept in
+Needs SUNHWAN_DATA, the folder with the data. Everything else is as `sunhwan train translate`
+chooses it. A seed decides the weights, the order of the batches, and which pairs are held out to
+stop by; the test pairs are the same for all. The figures of each seed are kept in
 results/attention-on-tatoeba.json, with the mean and the standard deviation over the seeds.
 """
 

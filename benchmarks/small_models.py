@@ -14,8 +14,6 @@ answer, are kept in results/small_models.json.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,11 +22,9 @@ from typing import Any
 import jax
 import keras
 import numpy as np
+import step_times
 
 from sunhwan import layers
-from sunhwan.engine import native
-from sunhwan.environment import describe
-from sunhwan.runs.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "small_models.json"
 MODELS = {"multiplication-lstm": layers.LSTM, "multiplication-simple-rnn": layers.SimpleRNN}
@@ -135,34 +131,13 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
             first = "fit" if side in training else "answer-predict"
             for one, other in zip(result, results[first], strict=True):
                 np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
-    return {
-        side: {
-            "median": round(statistics.median(rows), 1),
-            "lowest": round(min(rows), 1),
-            "rounds": [round(row, 1) for row in rows],
-        }
-        for side, rows in found.items()
-    }
+    return step_times.brief(found)
 
 
 def main() -> None:
     """Measure all, print a line for each, and keep the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    found = {}
-    for name in given.models:
-        found[name] = measure(name, given.rounds)
-        text = ", ".join(f"{side} {row['median']:,.0f}" for side, row in found[name].items())
-        print(f"{name}: {text} µs", flush=True)
-    document = {
-        "environment": describe() | {"kernels": native.active_isa()},
-        "unit": "microseconds a step of 32 rows, or an answer to one row",
-        "models": found,
-    }
-    write_json(given.out, document)
+    unit = "microseconds a step of 32 rows, or an answer to one row"
+    step_times.run(__doc__, MODELS, measure, RESULTS, unit=unit)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ error. The figures, in microseconds a step, are kept in results/streaming.json.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +18,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import step_times
 
 import sunhwan
-from sunhwan.environment import describe
-from sunhwan.runs.files import write_json
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 #: steps of the sequence that is read whole, and that the sides are compared over
@@ -144,35 +141,13 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
             found[side].append(seconds * 1e6)
         for side in all_sides:
             np.testing.assert_allclose(answers[side], answers["stream"], rtol=0, atol=1e-4)
-    return {
-        side: {
-            "median": round(statistics.median(rows), 2),
-            "lowest": round(min(rows), 2),
-            "rounds": [round(row, 2) for row in rows],
-        }
-        for side, rows in found.items()
-    }
+    return step_times.brief(found)
 
 
 def main() -> None:
     """Measure all, print a line for each, and keep the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    given = parser.parse_args()
-    found = {}
-    for name in given.models:
-        found[name] = measure(name, given.rounds)
-        text = ", ".join(f"{side} {row['median']:,.1f}" for side, row in found[name].items())
-        print(f"{name}: {text} µs a step", flush=True)
-    document = {
-        "environment": describe() | {"kernels": sunhwan.engine.native.active_isa()},
-        "unit": "microseconds a step, batch of one",
-        "steps": STEPS,
-        "models": found,
-    }
-    write_json(given.out, document)
+    unit = "microseconds a step, batch of one"
+    step_times.run(__doc__, MODELS, measure, RESULTS, unit=unit, steps=STEPS)
 
 
 if __name__ == "__main__":

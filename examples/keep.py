@@ -1,7 +1,7 @@
 """Keep the figures of runs made by the scripts here: ``python examples/keep.py RUN...``.
 
-Each run folder has the name of its script. Its figures go to ``results/NAME.json``, and the table in
-README.md is written again from all of these files.
+Each run folder has the name of its script. Its figures go to ``results/NAME.json``, and the table
+in README.md is written again from all of these files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from sunhwan.runs.files import write_text
 
 HERE = Path(__file__).parent
 #: the figures by which tasks are judged, and how they are written
-FIGURES = {"accuracy": "{:.1%}".format, "mae": lambda x: f"{x:.3g}" if x < 1000 else f"{x:,.0f}",
-           "loss": "{:.3f}".format, "exact_match": "{:.1%}".format, "chrf": "{:.1f}".format}  # fmt: skip
+FIGURES = {
+    "accuracy": "{:.1%}".format,
+    "mae": lambda x: f"{x:.3g}" if x < 1000 else f"{x:,.0f}",
+    "loss": "{:.3f}".format,
+    "exact_match": "{:.1%}".format,
+    "chrf": "{:.1f}".format,
+}
 #: translations may be right in other words, so that few are exactly the wanted ones
 JUDGED_BY = {"translate": "chrf"}
 HEAD = (

@@ -7,42 +7,6 @@
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
 
-// Which blocks of a gate record meet U^T on the way back.
-template <class Cell>
-constexpr int kRecurrentFirst = 0;
-template <>
-constexpr int kRecurrentFirst<GruResetAfter> = 1;
-template <>
-constexpr int kRecurrentFirst<GruResetBefore> = 1;
-template <class Cell>
-constexpr int kRecurrentCount = 1;
-template <>
-constexpr int kRecurrentCount<Lstm> = 4;
-template <>
-constexpr int kRecurrentCount<GruResetAfter> = 3;
-template <>
-constexpr int kRecurrentCount<GruResetBefore> = 2;  // h's part is done in step_back
-
-// Of a normalised cell that are blocks of its own, and so are those that meet W^T.
-template <>
-constexpr int kRecurrentFirst<NormSimpleRnn> = NormSimpleRnn::kRecurrent;
-template <>
-constexpr int kRecurrentFirst<NormLstm> = NormLstm::kRecurrent;
-template <>
-constexpr int kRecurrentFirst<NormGru> = NormGru::kRecurrent;
-template <>
-constexpr int kRecurrentCount<NormLstm> = 4;
-template <>
-constexpr int kRecurrentCount<NormGru> = 3;
-template <class Cell>
-constexpr int kInputFirst = 0;
-template <>
-constexpr int kInputFirst<NormSimpleRnn> = NormSimpleRnn::kInput;
-template <>
-constexpr int kInputFirst<NormLstm> = NormLstm::kInput;
-template <>
-constexpr int kInputFirst<NormGru> = NormGru::kInput;
-
 // The chunk's dh or dc += dy of one step, [B, T, columns]; with `zeroes`, only of rows whose output
 // was not a constant zero.
 SUNHWAN_OUTLINE void add_gradient(const Context& x, const float* dy, int64_t columns, int64_t s,
@@ -242,7 +206,7 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
   const Layout& l = x.l;
   Chunk& c = x.chunk;
   float* const sums = slot.parameters;
-  const float* const of_input = c.z + kInputFirst<Cell> * l.Hp;
+  const float* const of_input = c.z + Cell::kInput * l.Hp;
   const int64_t width = l.gates * l.Hp;
   if (g.dpeephole != nullptr) peephole_gradient(x, sums + (x.p.D + x.p.P + 1) * width);
   if (slot.place != nullptr) {
@@ -253,9 +217,9 @@ SUNHWAN_INLINE void parameter_gradients(const Context& x, const BackwardArgs& g,
   if (g.drecurrent != nullptr) {
     float* du = sums + x.p.D * width;
     if (l.state_ld != 0) take_rows(x, c.scaled_h, l.state_ld);
-    weight_gradients(x, c.h_row, l.state_ld / l.gates, x.p.P, c.z + kRecurrentFirst<Cell> * l.Hp,
-                     kRecurrentCount<Cell>, du);
-    if constexpr (kRecurrentFirst<Cell> == 1 && kRecurrentCount<Cell> == 2) {
+    weight_gradients(x, c.h_row, l.state_ld / l.gates, x.p.P, c.z + Cell::kRecurrent * l.Hp,
+                     Cell::kRecurrentBlocks, du);
+    if constexpr (Cell::kRecurrent == 1 && Cell::kRecurrentBlocks == 2) {
       // Reset before: the candidate's weights saw r * h, kept in the last block.
       take_rows(x, c.z + 3 * l.Hp, l.ld);
       weight_gradient(x, c.h_row, 0, x.p.H, c.z, l.states.vectors, du + 2 * l.Hp);

@@ -11,6 +11,8 @@ namespace SUNHWAN_ISA_NAMESPACE {
 SUNHWAN_INLINE vf one() { return splat(1.0f); }
 
 struct GruResetAfter {
+  static constexpr int kInput = 0, kRecurrent = 1, kRecurrentBlocks = 3;  // segment.h
+
   template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
     const Layout& l = x.l;
@@ -80,6 +82,9 @@ struct GruResetAfter {
 };
 
 struct GruResetBefore {
+  // segment.h; h's part of the state gradient is done in step_back
+  static constexpr int kInput = 0, kRecurrent = 1, kRecurrentBlocks = 2;
+
   template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
     gates<Scaled>(x, s);

@@ -10,6 +10,8 @@ namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
 
 struct Lstm {
+  static constexpr int kInput = 0, kRecurrent = 0, kRecurrentBlocks = 4;  // segment.h
+
   template <bool Keep, bool Scaled>
   SUNHWAN_INLINE void step(const Context& x, int64_t s) {
     const Layout& l = x.l;

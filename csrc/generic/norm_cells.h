@@ -26,7 +26,7 @@ SUNHWAN_INLINE vf normal_sum(const Context& x, const float* normal, int row, int
 }
 
 struct NormSimpleRnn {
-  static constexpr int kInput = 1, kRecurrent = 1;
+  static constexpr int kInput = 1, kRecurrent = 1, kRecurrentBlocks = 1;
   static constexpr Span kSpans[] = {{1, 1, 0, 0, 0}};
 
   template <bool Keep, bool Scaled>
@@ -61,7 +61,7 @@ struct NormSimpleRnn {
 
 // Records: as Lstm's, then the sums i f c o of the input, the recurrent ones, and the cell.
 struct NormLstm {
-  static constexpr int kInput = 5, kRecurrent = 9, kCell = 13;
+  static constexpr int kInput = 5, kRecurrent = 9, kRecurrentBlocks = 4, kCell = 13;
   static constexpr Span kSpans[] = {{kInput, 4, 0, 0, 0}, {kRecurrent, 4, 1, 0, 0}};
   static constexpr int kCellDeviation = 2;
 
@@ -193,7 +193,7 @@ struct NormLstm {
 
 // Records: as GruResetAfter's, then the sums h z r of the input and z r h of the state.
 struct NormGru {
-  static constexpr int kInput = 4, kRecurrent = 7;
+  static constexpr int kInput = 4, kRecurrent = 7, kRecurrentBlocks = 3;
   static constexpr Span kSpans[] = {{kInput, 1, 0, 0, 0},
                                     {kInput + 1, 2, 0, 1, 1},
                                     {kRecurrent, 2, 1, 0, 1},

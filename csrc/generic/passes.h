@@ -146,13 +146,13 @@ void backward_pass(const Context& x, const BackwardArgs& g, const SlotSums& sums
       if (x.p.projects()) unproject_gradient(x, s);
       Cell::step_back(x, s);
       x.team.sync();
-      state_gradient(x, s, c.z + kRecurrentFirst<Cell> * x.l.Hp, kRecurrentCount<Cell>);
+      state_gradient(x, s, c.z + Cell::kRecurrent * x.l.Hp, Cell::kRecurrentBlocks);
       x.team.sync();
       after_step_back(x, s);
     }
     parameter_gradients<Cell>(x, g, sums);
     if (g.dx != nullptr && sums.place == nullptr) {
-      input_gradient(x, c.z + kInputFirst<Cell> * x.l.Hp, g.dx);
+      input_gradient(x, c.z + Cell::kInput * x.l.Hp, g.dx);
     }
     x.team.sync();
   }

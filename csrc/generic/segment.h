@@ -10,6 +10,9 @@
 namespace sunhwan {
 namespace SUNHWAN_ISA_NAMESPACE {
 
+// A cell tells which blocks of its gate record become gradients of sums on the way back: from
+// kInput on those that meet W^T, and from kRecurrent on kRecurrentBlocks that meet U^T.
+
 // Everything a step function needs to know; one for each thread of a team.
 struct Context {
   const Problem& p;

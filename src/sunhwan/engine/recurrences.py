@@ -162,14 +162,14 @@ def _lstm_back(
     d_a = np.concatenate([d_a_i, d_a_f, d_a_c, d_a_o], axis=1)
     d_x, d_kernel = out_of_gates(cell, d_a, x, w.kernel, scales.input)  # (V1)
     d_h, d_recurrent_kernel = out_of_gates(cell, d_a, h, w.recurrent_kernel, scales.state)  # (V2)
-    into_gates = (d_a_i * c, d_a_f * c, d_a_o * c_new)  # (P1), (P2), (P3)
+    d_peepholes = (d_a_i * c, d_a_f * c, d_a_o * c_new)  # (P1), (P2), (P3)
     return StepGradients(
         d_x,
         d_kernel,
         d_recurrent_kernel,
         bias=d_a.sum(axis=0),
         state=(d_h, d_c),
-        peephole=np.stack([d_p.sum(axis=0) for d_p in into_gates]),
+        peephole=np.stack([d_p.sum(axis=0) for d_p in d_peepholes]),
     )
 
 
