@@ -9,10 +9,11 @@
 
 #include "arena.h"
 #include "chunk.h"
-#include "embedding.h"
 #include "engine.h"
+#include "groups.h"
 #include "kernels.h"
 #include "layout.h"
+#include "records.h"
 #include "threads.h"
 
 namespace sunhwan {
@@ -71,7 +72,7 @@ struct Call {
   Weights weights;
   int64_t scratch_floats;
   Lease scratch;
-  std::shared_ptr<Lease> record;  // null: gates are computed again on the way back
+  Record record;  // what is known from the way there, or found for the way back
 
   Call(const Kernels& k, const Problem& problem, Pool& threads, bool backward)
       : kernels(k),
@@ -90,7 +91,7 @@ struct Call {
   }
 
   int64_t record_row_floats() const { return Chunk::record_floats(layout, p.T); }
-  int64_t record_bytes() const { return p.B * record_row_floats() * int64_t(sizeof(float)); }
+  int64_t gate_bytes() const { return p.B * record_row_floats() * int64_t(sizeof(float)); }
 
   std::size_t weight_floats(bool backward) const {
     return layout.kernel_size(p) + layout.recurrent_size(p) + layout.bias_size() +
@@ -119,24 +120,14 @@ struct Call {
     }
   }
 
+  void find_groups() { record.groups = Groups::of(p, rows.order, rows.slot_begin, pool); }
+
   // W x + b of each id that occurs, where those are clearly fewer than the steps.
   void project() {
-    if (!p.is_lookup() || p.input_scale != nullptr) return;
-    distinct_ = distinct_ids(p.ids, p.B * p.T, p.V);
-    const auto count = int64_t(distinct_.ids.size());
-    if (4 * count > 3 * p.B * p.T) return;
-    const int64_t width = layout.gates * layout.Hp;
-    projected_ = std::make_unique<Lease>(count * width);
-    std::vector<const float*> inputs(count);
-    for (int64_t i = 0; i < count; ++i) inputs[i] = p.table + distinct_.ids[i] * p.D;
-    const int64_t parts = (count + kProjectedRows - 1) / kProjectedRows;
-    parallel_for(pool, parts, [&](int64_t part) {
-      const int64_t first = count * part / parts, last = count * (part + 1) / parts;
-      kernels.project(p, layout, weights, inputs.data() + first, last - first,
-                      projected_->data() + first * width);
-    });
-    weights.projected = projected_->data();
-    weights.place = distinct_.place.data();
+    if (record.groups == nullptr || !record.groups->spare_products()) return;
+    if (record.projected == nullptr) record.projected = product_of_ids(record.groups->ids());
+    weights.projected = record.projected->data();
+    weights.place = record.groups->place();
   }
 
   // run(chunk, team, slot, is_first) for the chunks of a slot, in order.
@@ -152,7 +143,8 @@ struct Call {
         chunk.batch_rows = rows.order.data() + first;
         chunk.rows = begin + (end - begin) * (n + 1) / chunks - first;
         chunk.carve(layout, scratch.data() + slot * scratch_floats);
-        chunk.record = record == nullptr ? nullptr : record->data() + first * record_row_floats();
+        float* const gates = record.gates == nullptr ? nullptr : record.gates->data();
+        chunk.record = gates == nullptr ? nullptr : gates + first * record_row_floats();
       }
       team.sync();
       run(chunk, team, slot, n == 0);
@@ -160,9 +152,22 @@ struct Call {
   }
 
  private:
+  std::shared_ptr<Lease> product_of_ids(const std::vector<int32_t>& ids) const {
+    const auto count = int64_t(ids.size());
+    const int64_t width = layout.gates * layout.Hp;
+    const auto product = std::make_shared<Lease>(count * width);
+    std::vector<const float*> inputs(count);
+    for (int64_t i = 0; i < count; ++i) inputs[i] = p.table + ids[i] * p.D;
+    const int64_t parts = (count + kProjectedRows - 1) / kProjectedRows;
+    parallel_for(pool, parts, [&](int64_t part) {
+      const int64_t first = count * part / parts, last = count * (part + 1) / parts;
+      kernels.project(p, layout, weights, inputs.data() + first, last - first,
+                      product->data() + first * width);
+    });
+    return product;
+  }
+
   std::vector<Chunk> chunks_;
-  Distinct distinct_;
-  std::unique_ptr<Lease> projected_;
 };
 
 }  // namespace sunhwan

@@ -38,18 +38,6 @@ int64_t embedding_lookup(const float* table, int64_t V, int64_t D, const int32_t
   return first == N ? -1 : first;
 }
 
-Distinct distinct_ids(const int32_t* ids, int64_t N, int64_t V) {
-  Distinct found;
-  found.place.assign(V, -1);
-  for (int64_t n = 0; n < N; ++n) {
-    int32_t& place = found.place[ids[n]];
-    if (place >= 0) continue;
-    place = int32_t(found.ids.size());
-    found.ids.push_back(ids[n]);
-  }
-  return found;
-}
-
 int64_t first_wrong_id(const int32_t* ids, int64_t N, int64_t V) {
   for (int64_t n = 0; n < N; ++n) {
     if (ids[n] < 0 || ids[n] >= V) return n;

@@ -2,18 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "threads.h"
 
 namespace sunhwan {
-
-// The ids that occur in a batch, in order of appearance.
-struct Distinct {
-  std::vector<int32_t> ids;
-  std::vector<int32_t> place;  // [V] where an id stands in `ids`, or -1
-};
-Distinct distinct_ids(const int32_t* ids, int64_t N, int64_t V);
 
 // The first n < N whose id is not in 0..V-1, or -1.
 int64_t first_wrong_id(const int32_t* ids, int64_t N, int64_t V);

@@ -73,16 +73,19 @@ bool is_worth_a_record(const Problem& p) {
   return compute > 2 * remember;
 }
 
-// The record whose token all rows bear, in order; null if they come from different calls (a batch
+// The record whose token all rows bear, in order; empty if they come from different calls (a batch
 // that was cut or joined in between) or the record is gone or of another size.
-std::shared_ptr<Lease> find_record(const Problem& p, const uint32_t* tokens, int64_t row_floats) {
-  if (tokens == nullptr || tokens[0] == 0) return nullptr;
-  for (int64_t b = 0; b < p.B; ++b) {
-    if (tokens[2 * b] != tokens[0] || tokens[2 * b + 1] != uint32_t(b)) return nullptr;
+Record find_record(const Call& call, const uint32_t* tokens) {
+  if (tokens == nullptr || tokens[0] == 0) return {};
+  const int64_t B = call.p.B;
+  for (int64_t b = 0; b < B; ++b) {
+    if (tokens[2 * b] != tokens[0] || tokens[2 * b + 1] != uint32_t(b)) return {};
   }
-  std::shared_ptr<Lease> found = take_record(tokens[0]);
-  const bool fits = found != nullptr && found->wanted() == std::size_t(p.B * row_floats);
-  return fits ? found : nullptr;
+  const Record found = take_record(tokens[0]);
+  const bool fits =
+      (found.gates == nullptr || int64_t(found.gates->wanted()) == B * call.record_row_floats()) &&
+      (found.groups == nullptr || found.groups->slots() == call.plan.slots);
+  return fits ? found : Record{};
 }
 
 void copy_state(float* to, const float* from, int64_t floats) {
@@ -142,32 +145,56 @@ void backward_empty(const Problem& p, const BackwardArgs& args) {
 struct WayBack {
   Call& call;
   BackwardArgs args;
-  std::unique_ptr<Groups> groups;  // null: inputs are not grouped by id
-  std::unique_ptr<Lease> inputs;   // [B, T, D] gradients of inputs that are looked up, not grouped
-  int64_t areas;                   // of `sums`: one for each slot, and each part of the groups
+  const Groups* groups;           // null: gradients are not summed by id
+  std::unique_ptr<Lease> inputs;  // [B, T, D] gradients of inputs that are looked up, not grouped
+  int64_t areas;                  // of `sums`: one for each slot, and each part of the groups
   Lease sums;
+  std::vector<std::unique_ptr<Lease>> by_id;  // of each slot, [ids of the slot, gates * Hp]
+  std::vector<const float*> by_id_data;
 
   WayBack(Call& c, const BackwardArgs& given)
       : call(c),
         args(given),
-        groups(wants_groups() ? Groups::of(c.p, c.layout, c.rows.order, c.rows.slot_begin, c.pool)
-                              : nullptr),
+        groups(sums_by_id() ? c.record.groups.get() : nullptr),
         areas(std::max<int64_t>(c.plan.slots, groups ? usable_threads(c.pool) : 1)),
         sums(c.layout.gradient_size(c.p) * areas) {
-    if (args.dtable == nullptr || groups != nullptr) return;
-    inputs = std::make_unique<Lease>(c.p.B * c.p.T * c.p.D);
-    args.dx = inputs->data();
+    if (groups != nullptr) {
+      for (int64_t slot = 0; slot < groups->slots(); ++slot) {
+        by_id.push_back(std::make_unique<Lease>(by_id_floats(slot)));
+        by_id_data.push_back(by_id.back()->data());
+      }
+    } else if (args.dtable != nullptr) {
+      inputs = std::make_unique<Lease>(c.p.B * c.p.T * c.p.D);
+      args.dx = inputs->data();
+    }
   }
 
-  bool wants_groups() const { return args.dtable != nullptr || args.dkernel != nullptr; }
+  bool sums_by_id() const {
+    const Groups* found = call.record.groups.get();
+    return (args.dtable != nullptr || args.dkernel != nullptr) && found != nullptr &&
+           found->spare_sums();
+  }
+  int64_t by_id_floats(int64_t slot) const {
+    return groups->count(slot) * call.layout.gates * call.layout.Hp;
+  }
   float* area(int64_t n) const { return sums.data() + n * call.layout.gradient_size(call.p); }
   void clear(int64_t n) {
     std::memset(area(n), 0, call.layout.gradient_size(call.p) * sizeof(float));
-    if (groups != nullptr && n < call.plan.slots) groups->clear(n);
+    if (groups == nullptr || n >= call.plan.slots) return;
+    std::memset(by_id[n]->data(), 0, by_id_floats(n) * sizeof(float));
   }
   SlotSums of_slot(int64_t slot) {
     if (groups == nullptr) return {area(slot), nullptr, nullptr};
-    return {area(slot), groups->place(slot), groups->sums(slot)};
+    return {area(slot), groups->place(slot), by_id[slot]->data()};
+  }
+  // Some of the groups' ids, from `first` on.
+  SummedIds some(int64_t first, int64_t count) const {
+    return {groups->ids().data() + first,
+            count,
+            groups->slots(),
+            call.p.V,
+            groups->place(0),
+            by_id_data.data()};
   }
 
   // The table's gradient, and the kernel's where that went by id.
@@ -181,19 +208,19 @@ struct WayBack {
     const auto count = int64_t(groups->ids().size());
     const int64_t floats = near * ld + 4 * near;  // pointers take two floats each
     const Lease scratch(floats * areas);
+    // a part has the rows from its first id to the next part's
+    const auto row_of = [&](int64_t n) { return n < count ? groups->ids()[n] : p.V; };
     parallel_for(call.pool, areas, [&](int64_t part) {
       if (part >= call.plan.slots) clear(part);
+      float* z = scratch.data() + part * floats;
+      const int64_t begin = count * part / areas, end = count * (part + 1) / areas;
       if (args.dtable != nullptr) {
-        const int64_t from = p.V * part / areas, to = p.V * (part + 1) / areas;
+        const int64_t from = part == 0 ? 0 : row_of(begin), to = row_of(end);
         std::memset(args.dtable + from * p.D, 0, (to - from) * p.D * sizeof(float));
       }
-    });
-    parallel_for(call.pool, areas, [&](int64_t part) {
-      float* z = scratch.data() + part * floats;
-      const int64_t last = count * (part + 1) / areas;
-      for (int64_t first = count * part / areas; first < last; first += near) {
-        const int64_t n = std::min(near, last - first);
-        call.kernels.finish_groups(p, call.layout, call.weights, groups->some(first, n), z,
+      for (int64_t first = begin; first < end; first += near) {
+        const int64_t n = std::min(near, end - first);
+        call.kernels.finish_groups(p, call.layout, call.weights, some(first, n), z,
                                    reinterpret_cast<int64_t*>(z + near * ld), args, area(part));
       }
     });
@@ -231,8 +258,9 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
     results.push_back(&task.result);
     Call& call = *calls.back();
     const bool keeps = task.result.checkpoints != nullptr && is_worth_a_record(p) &&
-                       call.record_bytes() <= kRecordLimit;
-    if (keeps) call.record = std::make_shared<Lease>(p.B * call.record_row_floats());
+                       call.gate_bytes() <= kRecordLimit;
+    if (keeps) call.record.gates = std::make_shared<Lease>(p.B * call.record_row_floats());
+    call.find_groups();
     call.project();
   }
   for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t, bool) {
@@ -241,8 +269,9 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
   });
   for (size_t n = 0; n < calls.size(); ++n) {
     if (results[n]->record == nullptr) continue;
-    const std::shared_ptr<Lease>& record = calls[n]->record;
-    const uint32_t token = record ? keep_record(record, calls[n]->record_bytes()) : 0;
+    Record& record = calls[n]->record;
+    if (record.gates != nullptr) record.projected = nullptr;  // gates are all that it is good for
+    const uint32_t token = keep_record(std::move(record));
     for (int64_t b = 0; b < calls[n]->p.B; ++b) {
       results[n]->record[2 * b] = token;
       results[n]->record[2 * b + 1] = uint32_t(b);
@@ -261,9 +290,10 @@ void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& 
     }
     calls.push_back(std::make_unique<Call>(kernels, p, pool, true));
     Call& call = *calls.back();
+    call.record = find_record(call, task.args.record);
+    if (call.record.groups == nullptr) call.find_groups();
+    if (call.record.gates == nullptr) call.project();
     backs.push_back(std::make_unique<WayBack>(call, task.args));
-    call.record = find_record(p, task.args.record, call.record_row_floats());
-    if (call.record == nullptr) call.project();
   }
   for_each_chunk(calls, pool, [&](int64_t n, Chunk& chunk, Team& team, int64_t slot, bool first) {
     const Call& call = *calls[n];

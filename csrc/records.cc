@@ -2,24 +2,22 @@
 
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace sunhwan {
 namespace {
 
-struct Kept {
-  std::shared_ptr<Lease> lease;
-  int64_t bytes;
-};
-
 struct Records {
   std::mutex mutex;
-  std::map<uint32_t, Kept> by_token;  // tokens count up, so the first is the oldest
+  std::map<uint32_t, Record> by_token;  // tokens count up, so the first is the oldest
   uint32_t last = 0;
   int64_t bytes = 0;
 
-  void erase(std::map<uint32_t, Kept>::iterator it) {
-    bytes -= it->second.bytes;
+  Record take(std::map<uint32_t, Record>::iterator it) {
+    Record record = std::move(it->second);
     by_token.erase(it);
+    bytes -= record.bytes();
+    return record;
   }
 };
 
@@ -31,24 +29,23 @@ Records& records() {
 
 }  // namespace
 
-uint32_t keep_record(std::shared_ptr<Lease> record, int64_t bytes) {
+uint32_t keep_record(Record record) {
+  const int64_t bytes = record.bytes();
+  if (bytes == 0) return 0;
   Records& all = records();
   const std::lock_guard<std::mutex> lock(all.mutex);
   if (++all.last == 0) ++all.last;  // 0 means: no record
-  while (!all.by_token.empty() && all.bytes + bytes > kRecordLimit) all.erase(all.by_token.begin());
-  all.by_token[all.last] = {std::move(record), bytes};
+  while (!all.by_token.empty() && all.bytes + bytes > kRecordLimit) all.take(all.by_token.begin());
+  all.by_token[all.last] = std::move(record);
   all.bytes += bytes;
   return all.last;
 }
 
-std::shared_ptr<Lease> take_record(uint32_t token) {
+Record take_record(uint32_t token) {
   Records& all = records();
   const std::lock_guard<std::mutex> lock(all.mutex);
   const auto found = all.by_token.find(token);
-  if (found == all.by_token.end()) return nullptr;
-  std::shared_ptr<Lease> lease = std::move(found->second.lease);
-  all.erase(found);
-  return lease;
+  return found == all.by_token.end() ? Record{} : all.take(found);
 }
 
 int64_t record_bytes() {
