@@ -30,8 +30,9 @@ struct Chunk {
   const int32_t* batch_rows;  // [rows] which rows of the batch
   int64_t rows;
 
-  // Scratch, carved from one block, shared by the team. With a record, h, c and z lie there instead
-  // and move on with each segment, so that all of them are still there on the way back.
+  // Scratch, carved from one block, shared by the team. With a record, h, c and z (where it
+  // remembers z) lie there instead and move on with each segment, so that all of them are still
+  // there on the way back.
   float* h;         // [segment + 1, rows, Hp] state before each step, and after the last
   float* c;         // the same for an LSTM's cell
   float* z;         // [row-step, ld] gate records
@@ -71,13 +72,15 @@ struct Chunk {
   }
 
   // Everything that backward needs, for one row of the batch and all T steps, and a row of zeros.
-  static int64_t record_floats(const Layout& l, int64_t T) { return T * l.ld + 2 * (T + 2) * l.Hp; }
+  static int64_t record_floats(const Layout& l, int64_t T) {
+    return (l.remembers_z ? T * l.ld : 0) + (l.has_cell ? 2 : 1) * (T + 2) * l.Hp;
+  }
 
   // Points h, c and z at segment n of the record.
   void place(const Layout& l, int64_t T, int64_t n) {
     const int64_t done = n * l.segment * rows;
-    z = record + done * l.ld;
-    float* const first_h = record + T * rows * l.ld;
+    if (l.remembers_z) z = record + done * l.ld;
+    float* const first_h = record + (l.remembers_z ? T * rows * l.ld : 0);
     zero = first_h + (T + 1) * rows * l.Hp;
     h = first_h + done * l.Hp;
     c = h + (T + 2) * rows * l.Hp;

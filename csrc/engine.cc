@@ -31,6 +31,11 @@ int64_t private_cache_bytes() {
   return bytes;
 }
 
+int64_t shared_cache_bytes() {
+  static const int64_t bytes = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+  return bytes;
+}
+
 // Of a way there; a way back has two to three times as many.
 double multiply_adds(const Problem& p) {
   return double(p.B) * p.T * gate_count(p.kind) * p.H * (p.D + p.P);
@@ -64,11 +69,13 @@ void for_each_chunk(const Calls& calls, Pool& pool, const Run& run) {
 }
 
 // Remembering costs a write and a read of the record, computing again two products and the gate
-// functions. Rates of one core: about 8 GB/s to memory it shares, 100 GFLOP/s, 1 ns a gate.
-bool is_worth_a_record(const Problem& p) {
+// functions. Rates of one core: about 8 GB/s to memory that all share and 25 to a cache that holds
+// the record and as much else, 100 GFLOP/s, 0.1 ns a gate.
+bool is_worth_a_record(const Call& call) {
+  const Problem& p = call.p;
   const double gates = gate_count(p.kind), units = double(p.H);
-  const double normalized = p.normalizes() ? 2 * gates + 1 : 0;  // blocks of a record
-  const double remember = 2 * sizeof(float) * (gates + 3 + normalized) * units / 8e9;
+  const double rate = 2 * call.gate_bytes() <= shared_cache_bytes() ? 25e9 : 8e9;
+  const double remember = 2 * sizeof(float) * double(call.record_row_floats()) / double(p.T) / rate;
   const double compute = 2 * gates * units * double(p.D + p.P) / 1e11 + gates * units * 1e-10;
   return compute > 2 * remember;
 }
@@ -257,8 +264,8 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
     calls.push_back(std::make_unique<Call>(kernels, p, pool, false));
     results.push_back(&task.result);
     Call& call = *calls.back();
-    const bool keeps = task.result.checkpoints != nullptr && is_worth_a_record(p) &&
-                       call.gate_bytes() <= kRecordLimit;
+    const bool keeps = task.result.checkpoints != nullptr && call.gate_bytes() <= kRecordLimit &&
+                       is_worth_a_record(call);
     if (keeps) call.record.gates = std::make_shared<Lease>(p.B * call.record_row_floats());
     call.find_groups();
     call.project();

@@ -4,7 +4,7 @@
 // that no result depends on. A *row-step* is one live (row, step) pair of a segment; its gate
 // record is `ld` floats: `blocks` blocks of Hp.
 //
-//   SimpleRNN          [h]
+//   SimpleRNN          [h], of which only the gradient is kept unless zoneout changes the state
 //   LSTM               [i f c o | tanh(c)], where it projects and m = o tanh(c) then [.. | m | dh]
 //   GRU, reset after   [h z r | recurrent part of h]
 //   GRU, reset before  [h z r | r * h]
@@ -44,7 +44,8 @@ struct Panels {
 struct Layout {
   int64_t lanes, segment, rows;  // segment: steps at most; rows: of one chunk at most
   int gates, blocks;
-  bool normalizes;
+  bool normalizes, has_cell;
+  bool remembers_z;            // a record holds gates too; if not, states say it all
   int64_t input_ld, state_ld;  // floats of a scaled row; 0: nothing is scaled
   Panels units;    // unit tiles: each of one vector of every gate (SimpleRNN: of up to 4 vectors)
   Panels states;   // columns of a state
@@ -60,6 +61,8 @@ struct Layout {
     l.gates = gate_count(p.kind);
     l.blocks = l.gates + (p.kind == Kind::simple_rnn ? 0 : 1) + (p.projects() ? 2 : 0);
     l.normalizes = p.normalizes();
+    l.has_cell = p.has_cell_state();
+    l.remembers_z = p.kind != Kind::simple_rnn || p.zones() || l.normalizes;
     if (l.normalizes) l.blocks += p.kind == Kind::lstm ? 9 : p.kind == Kind::gru ? 6 : 1;
     l.units = Panels::over(p.H, lanes, p.kind == Kind::simple_rnn ? 4 : 1);
     l.states = Panels::over(p.H, lanes, 4);

@@ -58,7 +58,7 @@ SUNHWAN_INLINE void open_segment(const Context& x, int64_t n) {
   Chunk& c = x.chunk;
   if (x.p.reset != nullptr) {
     __builtin_memset(c.zero, 0, x.l.Hp * sizeof(float));
-    __builtin_memset(c.zero + (c.c - c.h), 0, x.l.Hp * sizeof(float));
+    if (x.l.has_cell) __builtin_memset(c.zero + (c.c - c.h), 0, x.l.Hp * sizeof(float));
   }
   c.first = n * x.p.segment;
   c.steps = x.p.T - c.first < x.p.segment ? x.p.T - c.first : x.p.segment;

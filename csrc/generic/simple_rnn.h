@@ -14,6 +14,7 @@ struct SimpleRnn {
     const Layout& l = x.l;
     const Chunk& c = x.chunk;
     const int64_t first = c.offset[s], live = c.offset[s + 1] - first;
+    const bool keeps = Keep && x.l.remembers_z;  // zoneout may change what lies at `next`
     for (int64_t j = x.team.begin(l.units.count); j < x.team.end(l.units.count); ++j) {
       const int64_t begin = l.units.begin(j) * kLanes;
       const float* panel = x.w.recurrent + packed_rows(x.p.H) * begin;
@@ -35,8 +36,7 @@ struct SimpleRnn {
             float* next = c.h + c.next(l, s, q) + begin;
             for (int v = 0; v < N; ++v) {
               store(next + v * kLanes, sum[r][v]);
-              // zoneout may change what lies at `next`
-              if constexpr (Keep) store(c.z + q * l.ld + begin + v * kLanes, sum[r][v]);
+              if (keeps) store(c.z + q * l.ld + begin + v * kLanes, sum[r][v]);
             }
           }
         });
@@ -53,8 +53,9 @@ struct SimpleRnn {
     for (int64_t q = c.offset[s]; q < c.offset[s + 1]; ++q) {
       float* dh = c.dh + c.live[q] * l.Hp;
       float* z = c.z + q * l.ld;
+      const float* made = l.remembers_z ? z : c.h + c.next(l, s, q);
       for (int64_t u = begin; u < end; u += kLanes) {
-        store(z + u, load(dh + u) * slope(x.activation, load(z + u)));
+        store(z + u, load(dh + u) * slope(x.activation, load(made + u)));
         store(dh + u, vf{});
       }
     }
