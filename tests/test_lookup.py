@@ -74,6 +74,46 @@ def test_a_lookup_gives_what_the_rows_give_that_it_stands_for(cell, sizes, with_
 
 
 @needs_kernels
+@pytest.mark.parametrize("sizes", SIZES[:4], ids=str)
+def test_what_forward_found_out_about_ids_is_found_again_to_the_same_bits(sizes) -> None:
+    """Backward takes over groups and products of ids, and does without them: csrc/records.h."""
+    V, B, T, D, H = sizes
+    cell, random = Cell("gru"), np.random.default_rng(V)
+    ids, mask = random.integers(0, V, (B, T)), random.random((B, T)) < 0.7
+
+    def last(table, kernel):
+        return rnn(cell, Lookup(table, ids), kernel, *rest, mask=mask)[0]
+
+    table, kernel, *rest = _weights(cell, V, D, H)
+    kernels = native.module()
+    kernels.release_arena()
+    outputs, back = jax.vjp(last, table, kernel)
+    outputs.block_until_ready()
+    assert kernels.record_bytes() > 0  # else this test tests nothing
+    cotangent = array(*outputs.shape, seed=5)
+    handed_on = jax.block_until_ready(back(cotangent))
+    assert kernels.record_bytes() == 0
+    for one, other in zip(handed_on, back(cotangent), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@needs_kernels
+@pytest.mark.parametrize("live", [0, 1])
+def test_rows_of_a_table_that_no_live_step_reads_have_no_gradient(live: int) -> None:
+    """Not even what lay in their memory before; also where every step is masked."""
+    V, B, T, D, H = 11, 3, 4, 2, 5
+    table, *rest = _weights(Cell("lstm"), V, D, H)
+    ids, mask = np.full((B, T), 6), np.zeros((B, T), bool)
+    mask[:live, -1] = True
+    d_table = jax.grad(
+        lambda table: rnn(Cell("lstm"), Lookup(table, ids), *rest, mask=mask)[1][0].sum()
+    )(table)
+    touched = np.flatnonzero(np.any(d_table != 0, axis=1))
+    np.testing.assert_array_equal(touched, [6] * live)
+    assert np.isfinite(d_table).all()
+
+
+@needs_kernels
 def test_two_runs_share_a_lookup() -> None:
     cell, V, B, T, D, H = Cell("lstm"), 6, 4, 7, 3, 5
     table, *rest = _weights(cell, V, D, H)

@@ -322,10 +322,11 @@ def test_ids_outside_the_table_are_errors_with_id_row_and_step(isa: str | None) 
     assert done.stdout.strip() == "good", done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_gates_that_are_gone_are_computed_again_to_the_same_bits(kind: str) -> None:
+@pytest.mark.parametrize("zoneout", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["simple_rnn", "lstm", "gru"])
+def test_gates_that_are_gone_are_computed_again_to_the_same_bits(kind: str, zoneout: float) -> None:
     """Backward finds forward's gate records, and does without them: csrc/records.h."""
-    cell, units = Cell(kind), 150
+    cell, units = Cell(kind, zoneout_h=zoneout), 150
     columns = len(cell.gates) * units
     x, kernel = array(5, 19, 130, seed=1), array(130, columns, seed=2) / 11
     recurrent = array(units, columns, seed=3) / 12
