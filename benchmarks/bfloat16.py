@@ -19,11 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sunhwan  # first: it has Keras take JAX where nobody chose
+
+# isort: split
 import jax
 import keras
 import numpy as np
 
-import sunhwan
 from sunhwan.engine import native
 from sunhwan.environment import describe
 from sunhwan.errors import KernelError

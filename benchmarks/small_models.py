@@ -19,12 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sunhwan import layers  # first: it has Keras take JAX where nobody chose
+
+# isort: split
 import jax
 import keras
 import numpy as np
 import step_times
-
-from sunhwan import layers
 
 RESULTS = Path(__file__).parent / "results" / "small_models.json"
 MODELS = {"multiplication-lstm": layers.LSTM, "multiplication-simple-rnn": layers.SimpleRNN}

@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import sunhwan  # first: it has Keras take JAX where nobody chose
+
+# isort: split
 import keras
 import numpy as np
 import step_times
-
-import sunhwan
 
 RESULTS = Path(__file__).parent / "results" / "streaming.json"
 #: steps of the sequence that is read whole, and that the sides are compared over
