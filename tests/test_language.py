@@ -69,6 +69,25 @@ def test_a_carried_layer_is_saved_with_what_it_holds() -> None:
     assert carried.compute_output_shape([(2, 5, 4), (2, 1)]) == (2, 5, 3)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"return_sequences": True, "return_state": True, "return_state_sequences": True},
+            r"`memory` cannot be carried .*\n.*make the layer with return_state_sequences=False$",
+        ),
+        ({}, r"make the layer with return_sequences=True and return_state=True$"),
+    ],
+)
+def test_a_layer_that_gives_less_or_more_than_its_last_states_is_refused(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        Carried(LSTM(3, name="memory", **options))
+    with pytest.raises(UsageError, match="takes a SimpleRNN, LSTM or GRU, received <Dense"):
+        Carried(keras.layers.Dense(3))
+
+
 @pytest.mark.parametrize(("count", "rows", "steps"), [(20, 3, 4), (7, 4, 2), (5, 8, 3), (24, 1, 5)])
 @pytest.mark.parametrize("seed", [None, 5])
 def test_each_token_is_foretold_once_and_rows_go_on(

@@ -80,6 +80,17 @@ def test_dropout_of_both_directions_gives_the_numbers_of_stock(recurrent_dropout
     _assert_learn_alike(*both, x, MASK)
 
 
+def test_a_stateful_bidirectional_learns_with_recurrent_dropout_as_stock_does() -> None:
+    x = array(3, 6, 4)
+    drop = {"units": 5, "return_sequences": True, "recurrent_dropout": 0.3, "seed": 5}
+    found = []
+    for layer in wrapped("LSTM", x.shape, {**drop, "stateful": True}):
+        outputs = [layer(x, training=True) for _ in range(2)]
+        found.append(layer_pairs.flat([outputs, layer(x)]))
+        assert np.abs(found[-1][0] - found[-1][1]).max() > 1e-4
+    assert_same(*found)
+
+
 def test_dropout_behind_an_embedding_gives_the_numbers_of_stock() -> None:
     ids = np.random.default_rng(2).integers(0, 9, (8, 5))
     found = []

@@ -45,6 +45,13 @@ def test_python_of_the_page_on_insight_runs(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flow.svg", "model.svg"]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_example_imports_keras_first_which_would_look_for_tensorflow(page: Path) -> None:
+    for block in blocks(page, "python"):
+        imports = re.findall(r"^(?:import|from) (keras|sunhwan)\b", block, re.M)
+        assert imports[:1] in ([], ["sunhwan"]), block
+
+
 def test_both_readmes_have_the_same_examples() -> None:
     english, korean = (ROOT / name for name in READMES)
     assert blocks(english, "python") == blocks(korean, "python")

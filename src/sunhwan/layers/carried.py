@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from sunhwan.errors import UsageError
+
 
 @keras.saving.register_keras_serializable(package="sunhwan")
 class Carried(keras.layers.Layer):  # type: ignore[misc]
@@ -26,6 +28,11 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
     seed
         Of what is dropped.
 
+    Raises
+    ------
+    UsageError
+        If ``layer`` gives anything but its outputs and its last states.
+
     Examples
     --------
     >>> import numpy as np
@@ -45,6 +52,7 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        _check_gives_last_states(layer)
         self.layer = layer
         self.weight_dropout = weight_dropout
         self.seed = seed
@@ -105,6 +113,23 @@ class Carried(keras.layers.Layer):  # type: ignore[misc]
         """Return the layer of a `get_config`."""
         layer = keras.saving.deserialize_keras_object(config.pop("layer"))
         return cls(layer, **config)
+
+
+def _check_gives_last_states(layer: Any) -> None:
+    wanted = {"return_sequences": True, "return_state": True, "return_state_sequences": False}
+    if not isinstance(layer, keras.layers.RNN):
+        raise UsageError(f"`Carried` takes a SimpleRNN, LSTM or GRU, received {layer!r}")
+    options = [
+        f"{name}={value}"
+        for name, value in wanted.items()
+        if bool(getattr(layer, name, False)) is not value
+    ]
+    if options:
+        raise UsageError(
+            f"layer `{layer.name}` cannot be carried from batch to batch: `Carried` reads its "
+            "outputs and last states, no less and no more",
+            hint=f"make the layer with {' and '.join(options)}",
+        )
 
 
 def _sizes(layer: Any) -> list[int]:

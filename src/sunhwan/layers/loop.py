@@ -130,10 +130,13 @@ class Pair:
         return first
 
     def _start(self, sequences: Any) -> Any:
-        if self._initial_state is not None:
-            return self._initial_state
-        if self._second.stateful:
-            return self._second.states
+        start = self._initial_state
+        if start is None and self._second.stateful:
+            start = self._second.states
+        if start is not None:
+            # tensors, as Keras makes them where it calls the layer: a variable has no `ones_like`
+            dtype = self._second.cell.compute_dtype
+            return [keras.ops.convert_to_tensor(state, dtype) for state in start]
         return self._second.get_initial_state(batch_size=keras.ops.shape(sequences)[0])
 
 
