@@ -274,6 +274,8 @@ def test_a_trace_has_it(name: str) -> None:
 def test_an_epsilon_that_is_no_number_above_0_is_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match=r"`norm_epsilon` of layer `m` must be a number above 0"):
         layers.LSTM(3, use_layer_norm=True, norm_epsilon=wrong, name="m")
+    layer = layers.LSTM(3, use_layer_norm=True, norm_epsilon=np.float32(0.5))  # a number as well
+    assert type(layer.get_config()["norm_epsilon"]) is float
 
 
 def test_a_gru_that_resets_before_is_refused() -> None:

@@ -161,7 +161,7 @@ def test_a_mask_of_rank_3_or_of_numbers_is_understood() -> None:
     for activation in ("tanh", "gelu"):  # by kernel, and in Keras's loop
         ours, stock = pair("LSTM", 5, shape=x.shape, activation=activation, return_sequences=True)
         want = stock(x, mask=MASK)
-        for given in (MASK, wide, MASK.astype("int32"), MASK.astype("f"), [MASK]):
+        for given in (MASK, wide, MASK.astype("int32"), MASK.astype("f"), [MASK], MASK.tolist()):
             assert_same(ours(x, mask=given), want)
 
 
@@ -233,6 +233,13 @@ def test_strict_makes_a_lost_kernel_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SUNHWAN_STRICT", "perhaps")
     with pytest.raises(UsageError, match="SUNHWAN_STRICT must be 0 or 1, received 'perhaps'"):
         sunhwan.layers.GRU(5)(x)
+
+
+def test_explain_of_what_is_no_layer_tells_what_it_takes() -> None:
+    with pytest.raises(UsageError, match=r"`model` must be .* received str 'm.keras'\nhint: load"):
+        sunhwan.explain("m.keras")
+    with pytest.raises(UsageError, match=r"Keras model or layer, received NoneType None$"):
+        sunhwan.trace(None, array(1, 2, 3))
 
 
 def test_explain_lists_nested_layers_once_in_order() -> None:

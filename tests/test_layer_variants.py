@@ -168,6 +168,7 @@ def test_a_zoneout_that_is_no_probability_is_refused(wrong: Any) -> None:
         layers.LSTM(3, zoneout=wrong, name="m")
     with pytest.raises(UsageError, match="`zoneout` of layer `m` must be a probability"):
         layers.GRU(3, zoneout=(0.1,) if wrong == 1 else wrong, name="m")
+    assert layers.GRU(3, zoneout=np.float32(0.5)).get_config()["zoneout"] == 0.5  # a number as well
 
 
 @pytest.mark.parametrize("name", NAMES)

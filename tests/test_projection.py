@@ -209,7 +209,7 @@ def test_vmap_forward_mode_and_second_derivatives() -> None:
 # ---------------------------------------------------------------- where they cannot be
 
 
-@pytest.mark.parametrize("wrong", [0, -1, H + 1, 2.5, "2"])
+@pytest.mark.parametrize("wrong", [0, -1, H + 1, 2.5, "2", True])
 def test_units_that_do_not_fit_are_refused(wrong: Any) -> None:
     with pytest.raises(UsageError, match="`projection_units` must be a whole number from 1 to"):
         layers.LSTM(H, projection_units=wrong)
@@ -217,6 +217,7 @@ def test_units_that_do_not_fit_are_refused(wrong: Any) -> None:
         layers.LSTM(H, projection_units=P, use_cudnn=True)
     with pytest.raises(UsageError, match="which a layer with use_layer_norm cannot have"):
         layers.LSTM(H, projection_units=P, use_layer_norm=True)
+    assert layers.LSTM(H, projection_units=np.int64(P)).get_config()["projection_units"] == P
 
 
 def test_what_does_not_fit_the_engine_is_named() -> None:

@@ -206,6 +206,19 @@ def test_columns_of_many_names_or_none_are_left_out_and_said() -> None:
     assert "`empty` is empty and is left out" in data.notes
 
 
+def test_names_with_quotes_and_commas_and_fields_of_several_lines(tmp_path) -> None:
+    path = tmp_path / "sales.csv"
+    rows = ["2024-01-01,1,5,a", '2024-01-02,2,6,"b\r\nb"', "2024-01-03,3,7,c", "2024-01-04,4,8,d"]
+    head = 'day,"Sales, Seoul","the ""North""","no\nte"'
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([head, *rows]).encode())
+    for given in ("Sales, Seoul", ["Sales", "Seoul"]):  # as it is, and parted by `--target`
+        assert read_series(path, target=given).target == "Sales, Seoul"
+    assert read_series(path, target='the "North"').target == 'the "North"'
+    path.write_text("\n".join([head, *rows, "2024-01-05,5,many,e"]))
+    with pytest.raises(DataError, match=r"sales.csv, line 8: `the \"North\"` must be a number"):
+        read_series(path, target='the "North"')
+
+
 def test_every_format_gives_the_same_series(tmp_path) -> None:
     table = pl.DataFrame({"day": ["2020-01-01", "2020-01-02"], "y": [1.25, -3.5]})
     table.write_csv(tmp_path / "a.csv")

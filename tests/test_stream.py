@@ -295,6 +295,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "mask of a model": (inner_mask, "`in` (Sequential) cannot be run step by step: a mask would"),
     "no weights": (lambda: keras.Sequential([layers.GRU(2)]), "has no weights yet"),
     "unbuilt layer": (lambda: layers.GRU(2, name="g"), "layer `g` (GRU) has no weights yet"),
+    "a path": (lambda: "m.keras", "must be a Keras model or layer, received str 'm.keras'"),
     "layer without sizes": (lambda: K.ReLU(name="r"), "on its own it does not tell how many"),
 }  # fmt: skip
 
@@ -305,6 +306,7 @@ def test_what_is_no_chain_of_steps_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as found:
         sunhwan.stream(make())
     assert told in found.value.message
+    assert name != "half" or "under the policy float32" in str(found.value.hint)
 
 
 def test_without_kernels_there_is_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:

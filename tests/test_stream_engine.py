@@ -162,6 +162,9 @@ def test_a_state_can_be_kept_and_set_again() -> None:
     assert [state.shape for state in kept] == [(1, 9), (1, 9)]
     with pytest.raises(ShapeError, match=r"must have the shapes \[\(1, 9\), \(1, 9\)\], received"):
         stream.state = kept[:1]
+    for wrong in (None, 0, ["a", "b"]):
+        with pytest.raises(ShapeError, match=r"must have the shapes .*\], received (None|0|\['a')"):
+            stream.state = wrong  # type: ignore[assignment]
 
 
 def test_the_answer_is_memory_of_the_stream_unless_out_is_given() -> None:
@@ -179,6 +182,9 @@ def test_the_answer_is_memory_of_the_stream_unless_out_is_given() -> None:
     for wrong in (np.empty(5, "d"), np.empty(4, "f"), [0.0] * 5):
         with pytest.raises(ShapeError, match=r"`out` must be float32 of shape \(5,\)"):
             stream.step(x[0], out=wrong)  # type: ignore[arg-type]
+    own.flags.writeable = False
+    with pytest.raises(ShapeError, match="can be written, received a read-only array"):
+        stream.step(x[1:], out=own)
     np.testing.assert_array_equal(stream.state, before)
 
 

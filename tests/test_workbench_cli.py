@@ -229,6 +229,9 @@ def test_predict_gives_the_rows_again(home: Path, trained) -> None:
         assert shares[row["predicted"]] == max(shares.values()) == float(row["probability"])
     assert "new.csv, line 14: `review` is empty" in result.stderr
     assert "rows without an answer: 1 of 13" in result.stderr
+    more = ("--lang", "en", "--out", home / "out.csv")
+    again = invoke("predict", trained[0], home / "new.csv", *more)
+    assert "out.csv (13 rows)" in again.stderr.replace("\n", "")  # as many as the file holds
 
 
 def test_predict_writes_json_lines(home: Path, trained, monkeypatch: pytest.MonkeyPatch) -> None:

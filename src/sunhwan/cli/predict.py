@@ -91,11 +91,12 @@ def write_answers(
 
     rows = answers(reject)
     with _stream(out) as stream:
-        answered = 0
+        answered = total = 0
 
         def counted() -> Iterator[Any]:
-            nonlocal answered
+            nonlocal answered, total
             for row in rows:
+                total += 1
                 answered += row.get("predicted", "") is not None
                 yield row
 
@@ -107,7 +108,7 @@ def write_answers(
         if not answered:
             raise DataError("no row could be answered", hint="standard error names each")
     if out is not None:
-        speaker(language)(f"written: {out} ({answered:,} rows)")
+        speaker(language)(f"written: {out} ({total:,} rows)")
 
 
 def _rows(run: Path, data: list[str], reject: Callable[[Rejected], None]) -> Iterator[Any]:

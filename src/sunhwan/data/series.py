@@ -156,12 +156,16 @@ def read_series(
 
 
 def _named(table: pl.DataFrame, option: str, names: Sequence[str]) -> list[str]:
+    columns = table.columns[1:]
+    if any(name not in columns for name in names):
+        # a list of names is parted at commas, and one name may hold some itself
+        whole = [name for name in columns if [part.strip() for part in name.split(",")] == [*names]]
+        names = whole or names
     for name in names:
-        if name not in table.columns[1:]:
-            near = difflib.get_close_matches(name, table.columns[1:], 1)
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, 1)
             raise UsageError(
-                f"`{option}` must be one of the columns {', '.join(table.columns[1:])}, "
-                f"received {name!r}",
+                f"`{option}` must be one of the columns {', '.join(columns)}, received {name!r}",
                 hint=f"did you mean {near[0]!r}?" if near else None,
             )
     return list(names)

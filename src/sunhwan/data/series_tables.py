@@ -94,13 +94,22 @@ def _read_file(path: Path) -> pl.DataFrame:
             return _placed(table, f"{path}, line ", 1)
         mark = max(b",", b"\t", b";", key=content.split(b"\n", 1)[0].count).decode()
         table = pl.read_csv(content, separator=mark, infer_schema=False)
-        return _placed(table, f"{path}, line ", 2)
+        # Polars 2.1 leaves quotes doubled in names, unlike those in fields
+        plain = {name: name.replace('""', '"') for name in table.columns}
+        return _placed(table.rename(plain), f"{path}, line ", 2, _lines_within(table))
     except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise DataError(f"{path} cannot be read as a table: {reason}") from error
 
 
-def _placed(table: pl.DataFrame, place: str, first: int) -> pl.DataFrame:
+def _lines_within(table: pl.DataFrame) -> pl.Series:
+    """How many line feeds stand within the fields of a table before each row, names included."""
+    named = "".join(table.columns).count("\n")
+    feeds = pl.concat_str(pl.all(), ignore_nulls=True).str.count_matches("\n", literal=True)
+    return table.select(feeds.cum_sum().shift(1, fill_value=0) + named).to_series()
+
+
+def _placed(table: pl.DataFrame, place: str, first: int, more: pl.Series | int = 0) -> pl.DataFrame:
     texts = pl.all().cast(pl.String).str.strip_chars().replace(list(MISSING), [None] * len(MISSING))
-    places = pl.concat_str(pl.lit(place), pl.int_range(first, pl.len() + first))
+    places = pl.concat_str(pl.lit(place), pl.int_range(first, pl.len() + first) + more)
     return table.select(places.alias(PLACE), texts)

@@ -165,12 +165,14 @@ class Stream:
 
     @state.setter
     def state(self, states: Sequence[ArrayLike]) -> None:
-        given = [np.ascontiguousarray(state, np.float32) for state in states]
+        expected = f"`state` must have the shapes {list(self._shapes)}"
+        try:
+            given = [np.ascontiguousarray(state, np.float32) for state in states]
+        except (TypeError, ValueError) as error:
+            raise ShapeError(f"{expected}, received {states!r}") from error
         shapes = [state.shape for state in given]
         if shapes != list(self._shapes):
-            raise ShapeError(
-                f"`state` must have the shapes {list(self._shapes)}, received {shapes}"
-            )
+            raise ShapeError(f"{expected}, received {shapes}")
         self._enter()
         try:
             for n, state in enumerate(given):
@@ -213,3 +215,5 @@ def _check_out(out: Any, y: Floats) -> None:
     if not isinstance(out, np.ndarray) or out.shape != y.shape or out.dtype != y.dtype:
         found = f"{out.dtype.name} of shape {out.shape}" if hasattr(out, "dtype") else repr(out)
         raise ShapeError(f"`out` must be float32 of shape {y.shape}, received {found}")
+    if not out.flags.writeable:
+        raise ShapeError("`out` must be memory that can be written, received a read-only array")

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import keras
 
-from sunhwan.errors import ShapeError
+from sunhwan.errors import ShapeError, UsageError
+
+
+def check_is_layer(model: Any) -> None:
+    """Raise `UsageError` for what is neither a Keras model nor a layer."""
+    if not isinstance(model, keras.layers.Layer):
+        is_path = isinstance(model, (str, os.PathLike))
+        raise UsageError(
+            f"`model` must be a Keras model or layer, received {type(model).__name__} {model!r}",
+            hint="load it: keras.saving.load_model(path)" if is_path else None,
+        )
 
 
 def check_shapes(layer: Any, sequences: Any, initial_state: Any, live: Any, reset: Any) -> None:
@@ -43,5 +54,7 @@ def live_steps(mask: Any) -> Any:
     masks = [m for m in keras.tree.flatten(mask) if m is not None]
     if not masks:
         return None
-    live = keras.ops.cast(keras.ops.convert_to_tensor(masks[0]), "bool")
+    # numbers in a list are the rows of one mask, tensors in a list are masks
+    first = mask if isinstance(masks[0], (bool, int)) else masks[0]
+    live = keras.ops.cast(keras.ops.convert_to_tensor(first), "bool")
     return keras.ops.any(live, axis=-1) if len(live.shape) == 3 else live

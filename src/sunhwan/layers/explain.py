@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from sunhwan.layers import paths
+from sunhwan.layers.call_checks import check_is_layer
 from sunhwan.layers.embedding import Embedding
 from sunhwan.layers.recurrent import FusedLoop
 
@@ -59,6 +60,8 @@ def explain(model: Any, strict: bool = False) -> list[Explanation]:
 
     Raises
     ------
+    UsageError
+        If ``model`` is neither.
     KernelError
         With ``strict``, naming the first such layer and the option that decided it.
 
@@ -69,6 +72,7 @@ def explain(model: Any, strict: bool = False) -> list[Explanation]:
     >>> print(line)
     memory (LSTM): Keras's own loop, because activation=gelu has no kernel
     """
+    check_is_layer(model)
     found = []
     for layer in _layers_of(model):
         path = _path_of(layer)

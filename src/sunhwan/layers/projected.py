@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import keras
@@ -41,16 +42,16 @@ class ProjectedLSTMCell(keras.layers.LSTMCell):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
-        fits = isinstance(projection_units, int) and 1 <= projection_units <= units
-        if not fits:
+        is_whole = isinstance(projection_units, numbers.Integral)
+        if not is_whole or isinstance(projection_units, bool) or not 1 <= projection_units <= units:
             raise UsageError(
                 f"`projection_units` must be a whole number from 1 to units = {units}, "
                 f"received {projection_units!r}"
             )
-        self.projection_units = projection_units
+        self.projection_units = int(projection_units)
         self.projection_initializer = keras.initializers.get(projection_initializer)
-        self.state_size = [projection_units, units]
-        self.output_size = projection_units
+        self.state_size = [self.projection_units, units]
+        self.output_size = self.projection_units
 
     def build(self, input_shape: Any) -> None:
         """Make the weights, that of the projection last."""

@@ -47,10 +47,11 @@ _REASONS = {
 }
 
 
-def refuse(layer: Any, reason: str) -> UsageError:
+def refuse(layer: Any, reason: str, hint: str | None = None) -> UsageError:
     """Return the error that says why a layer cannot be run step by step."""
     return UsageError(
-        f"layer `{layer.name}` ({type(layer).__name__}) cannot be run step by step: {reason}"
+        f"layer `{layer.name}` ({type(layer).__name__}) cannot be run step by step: {reason}",
+        hint=hint,
     )
 
 
@@ -98,7 +99,12 @@ class Builder:
             return
         for kind in ("compute_dtype", "variable_dtype"):
             if (dtype := getattr(layer, kind)) != "float32":
-                raise refuse(layer, f"its {kind.replace('_', ' ')} is {dtype}, not float32")
+                raise refuse(
+                    layer,
+                    f"its {kind.replace('_', ' ')} is {dtype}, not float32",
+                    "make the model again under the policy float32, and give it the weights: "
+                    "set_weights(model.get_weights())",
+                )
         if getattr(layer, "quantization_mode", None) is not None:
             raise refuse(layer, f"its weights are quantized ({layer.quantization_mode})")
         _STAGES[type(layer)](self, layer)

@@ -10,6 +10,7 @@ import keras
 from sunhwan.engine import native
 from sunhwan.engine.stream import Stream
 from sunhwan.errors import UsageError
+from sunhwan.layers.call_checks import check_is_layer
 from sunhwan.layers.stages import EMBEDDINGS, IDENTITIES, RECURRENT, Builder, check_known, refuse
 
 
@@ -49,6 +50,7 @@ def stream(model: Any, batch_size: int = 1) -> Stream:
     >>> bool(np.allclose(y[-1], model.predict(x[None], verbose=0)[0], atol=1e-6))
     True
     """
+    check_is_layer(model)
     native.module()
     layers = _in_order(model)
     for layer in layers:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sunhwan import engine
 from sunhwan.errors import UsageError
+from sunhwan.layers.call_checks import check_is_layer
 from sunhwan.layers.watching import watching
 
 
@@ -47,6 +48,7 @@ def trace(model: Any, x: Any, **options: Any) -> dict[str, engine.Trace]:
     >>> c.shape, list(found.gates), found.gates["f"].shape
     ((2, 5, 4), ['i', 'f', 'c', 'o'], (2, 5, 4))
     """
+    check_is_layer(model)
     with watching() as watch:
         model(x, training=False, **options)
     found = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import numbers
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -32,7 +33,7 @@ def zoneout_rates(zoneout: Any, states: int, where: str) -> tuple[float, ...]:
     """
     rates = tuple(zoneout) if isinstance(zoneout, (tuple, list)) else (zoneout,) * states
     fits = len(rates) == states and (states == 2 or not isinstance(zoneout, (tuple, list)))
-    if not fits or not all(isinstance(r, (int, float)) and 0 <= r < 1 for r in rates):
+    if not fits or not all(isinstance(r, numbers.Real) and 0 <= float(r) < 1 for r in rates):
         pair = ", or a pair (h, c) of such" if states == 2 else ""
         raise UsageError(
             f"`zoneout` of {where} must be a probability, at least 0 and below 1{pair}, "
@@ -54,7 +55,8 @@ def checked_norm_epsilon(layer: Any, epsilon: Any) -> float:
     >>> checked_norm_epsilon(keras.layers.GRU(3), 1e-3)
     0.001
     """
-    if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1e30:
+    is_number = isinstance(epsilon, numbers.Real) and not isinstance(epsilon, bool)
+    if not is_number or not 0 < float(epsilon) < 1e30:
         raise UsageError(
             f"`norm_epsilon` of layer `{layer.name}` must be a number above 0, received {epsilon!r}"
         )
