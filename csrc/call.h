@@ -68,44 +68,54 @@ struct Call {
   Plan plan;
   Layout layout;
   Rows rows;
-  Lease weight_memory;
-  Weights weights;
-  int64_t scratch_floats;
-  Lease scratch;
   Record record;  // what is known from the way there, or found for the way back
+  std::unique_ptr<Lease> weight_memory;
+  Weights weights;
+  int64_t scratch_floats = 0;
+  std::unique_ptr<Lease> scratch;
 
-  Call(const Kernels& k, const Problem& problem, Pool& threads, bool backward)
+  Call(const Kernels& k, const Problem& problem, Pool& threads)
       : kernels(k),
         p(problem),
         pool(threads),
         plan(Plan::of(problem, k, usable_threads(threads))),
         layout(Layout::of(problem, k.lanes, plan.chunk_rows)),
         rows(problem, plan.slots),
-        weight_memory(weight_floats(backward)),
         weights{},
-        scratch_floats((Chunk::scratch_floats(layout) + 63) / 64 * 64),
-        scratch(scratch_floats * plan.slots),
-        chunks_(plan.slots) {
-    place_weights();
+        chunks_(plan.slots) {}
+
+  // Takes memory and packs the weights, as much of them as is needed with the record or without.
+  void begin(bool backward) {
+    weight_memory = std::make_unique<Lease>(weight_floats(backward));
+    scratch_floats = (Chunk::scratch_floats(layout, record.gates != nullptr) + 63) / 64 * 64;
+    scratch = std::make_unique<Lease>(scratch_floats * plan.slots);
+    place_weights(backward);
     pack(backward);
   }
 
   int64_t record_row_floats() const { return Chunk::record_floats(layout, p.T); }
   int64_t gate_bytes() const { return p.B * record_row_floats() * int64_t(sizeof(float)); }
 
+  // Gates that were remembered are not computed again.
+  bool computes_gates(bool backward) const { return !backward || record.gates == nullptr; }
+
   std::size_t weight_floats(bool backward) const {
-    return layout.kernel_size(p) + layout.recurrent_size(p) + layout.bias_size() +
-           layout.projection_size(p) +
-           (backward ? layout.kernel_t_size() + layout.recurrent_t_size() : 0) +
-           (backward ? layout.projection_t_size(p) : 0);
+    const int64_t there =
+        layout.kernel_size(p) + layout.recurrent_size(p) + layout.projection_size(p);
+    const int64_t back =
+        layout.kernel_t_size() + layout.recurrent_t_size() + layout.projection_t_size(p);
+    return layout.bias_size() + (computes_gates(backward) ? there : 0) + (backward ? back : 0);
   }
 
-  void place_weights() {
-    weights.kernel = weight_memory.data();
-    weights.recurrent = weights.kernel + layout.kernel_size(p);
-    weights.bias = weights.recurrent + layout.recurrent_size(p);
-    weights.projection = weights.bias + layout.bias_size();
-    weights.kernel_t = weights.projection + layout.projection_size(p);
+  void place_weights(bool backward) {
+    weights.bias = weight_memory->data();
+    weights.kernel_t = weights.bias + layout.bias_size();
+    if (computes_gates(backward)) {
+      weights.kernel = weights.kernel_t;
+      weights.recurrent = weights.kernel + layout.kernel_size(p);
+      weights.projection = weights.recurrent + layout.recurrent_size(p);
+      weights.kernel_t = weights.projection + layout.projection_size(p);
+    }
     weights.recurrent_t = weights.kernel_t + layout.kernel_t_size();
     weights.projection_t = weights.recurrent_t + layout.recurrent_t_size();
   }
@@ -142,9 +152,9 @@ struct Call {
       if (team.id == 0) {
         chunk.batch_rows = rows.order.data() + first;
         chunk.rows = begin + (end - begin) * (n + 1) / chunks - first;
-        chunk.carve(layout, scratch.data() + slot * scratch_floats);
         float* const gates = record.gates == nullptr ? nullptr : record.gates->data();
         chunk.record = gates == nullptr ? nullptr : gates + first * record_row_floats();
+        chunk.carve(layout, scratch->data() + slot * scratch_floats);
       }
       team.sync();
       run(chunk, team, slot, n == 0);

@@ -32,7 +32,7 @@ struct Chunk {
 
   // Scratch, carved from one block, shared by the team. With a record, h, c and z (where it
   // remembers z) lie there instead and move on with each segment, so that all of them are still
-  // there on the way back.
+  // there on the way back; scratch then has no room for them.
   float* h;         // [segment + 1, rows, Hp] state before each step, and after the last
   float* c;         // the same for an LSTM's cell
   float* z;         // [row-step, ld] gate records
@@ -65,10 +65,12 @@ struct Chunk {
     return ((s + 1) * rows + live[q]) * l.Hp;
   }
 
-  static std::size_t scratch_floats(const Layout& l) {
+  static std::size_t scratch_floats(const Layout& l, bool has_record) {
     const std::size_t steps = l.segment, rows = l.rows, row_steps = steps * rows;
-    return 2 * ((steps + 1) * rows + 1) * l.Hp + row_steps * (l.ld + l.input_ld + l.state_ld) +
-           4 * rows * l.Hp + (2 * (steps + 1) + row_steps + 8 * row_steps) + 64;
+    const std::size_t states = has_record ? 0 : 2 * ((steps + 1) * rows + 1) * l.Hp;
+    const std::size_t gates = has_record && l.remembers_z ? 0 : row_steps * l.ld;
+    return states + gates + row_steps * (l.input_ld + l.state_ld) + 4 * rows * l.Hp +
+           (2 * (steps + 1) + row_steps + 8 * row_steps) + 64;
   }
 
   // Everything that backward needs, for one row of the batch and all T steps, and a row of zeros.
@@ -86,14 +88,17 @@ struct Chunk {
     c = h + (T + 2) * rows * l.Hp;
   }
 
-  // Lays the arrays out in `scratch` (64-byte aligned, scratch_floats(l) floats).
+  // Lays the arrays out in `scratch` (64-byte aligned, scratch_floats(l, record != null) floats).
   void carve(const Layout& l, float* scratch) {
     const int64_t state = l.rows * l.Hp, row_steps = l.segment * l.rows;
-    h = scratch;
-    zero = h + (l.segment + 1) * state;
-    c = zero + l.Hp;
-    z = c + (l.segment + 1) * state + l.Hp;
-    dh = z + row_steps * l.ld;
+    z = scratch;
+    if (record == nullptr) {
+      h = scratch;
+      zero = h + (l.segment + 1) * state;
+      c = zero + l.Hp;
+      z = c + (l.segment + 1) * state + l.Hp;
+    }
+    dh = record != nullptr && l.remembers_z ? z : z + row_steps * l.ld;
     dc = dh + state;
     kept_dh = dc + state;
     kept_dc = kept_dh + state;

@@ -261,12 +261,13 @@ void forward(const Kernels& kernels, const std::vector<Forward>& tasks, Pool& po
       forward_empty(p, task.result);
       continue;
     }
-    calls.push_back(std::make_unique<Call>(kernels, p, pool, false));
+    calls.push_back(std::make_unique<Call>(kernels, p, pool));
     results.push_back(&task.result);
     Call& call = *calls.back();
     const bool keeps = task.result.checkpoints != nullptr && call.gate_bytes() <= kRecordLimit &&
                        is_worth_a_record(call);
     if (keeps) call.record.gates = std::make_shared<Lease>(p.B * call.record_row_floats());
+    call.begin(false);
     call.find_groups();
     call.project();
   }
@@ -295,9 +296,10 @@ void backward(const Kernels& kernels, const std::vector<Backward>& tasks, Pool& 
       backward_empty(p, task.args);
       continue;
     }
-    calls.push_back(std::make_unique<Call>(kernels, p, pool, true));
+    calls.push_back(std::make_unique<Call>(kernels, p, pool));
     Call& call = *calls.back();
     call.record = find_record(call, task.args.record);
+    call.begin(true);
     if (call.record.groups == nullptr) call.find_groups();
     if (call.record.gates == nullptr) call.project();
     backs.push_back(std::make_unique<WayBack>(call, task.args));

@@ -95,7 +95,8 @@ struct Layout {
   int64_t gradient_size(const Problem& p) const { return projection_sums(p) + projection_size(p); }
 };
 
-// Packed weights of a call. Those that end in `_t` only for backward.
+// Packed weights of a call. Those that end in `_t` only for backward, which does without the others
+// but for the bias where it finds a record: they are then null.
 struct Weights {
   float* kernel;       // tiles of W: [D][gate][lane] each
   float* recurrent;    // tiles of U: [P][gate][lane] each

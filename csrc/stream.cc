@@ -94,7 +94,7 @@ class Recurrent final : public Stage {
         size_(p_.B * p_.H),
         memory_(2 * states() * size_),
         y_(p_.zero_output ? size_ : 0),
-        scratch_(Chunk::scratch_floats(packed_.layout)),
+        scratch_(Chunk::scratch_floats(packed_.layout, false)),
         rows_(p_.B) {
     p_.kernel = p_.recurrent = p_.bias = nullptr;                    // the caller's
     if (p_.peephole != nullptr) p_.peephole = packed_.weights.bias;  // there, and packed

@@ -34,6 +34,7 @@ void pack(const Problem& p, const Layout& l, const Weights& w, bool backward, in
   }
   part -= 1;
   if (part < l.units.count) {
+    if (w.kernel == nullptr) return;
     pack_tile(p, l, input_columns(p, l), part, w.kernel);
     if (p.recurrent == nullptr) return;
     pack_tile(p, l, recurrent_columns(p, l), part, w.recurrent);

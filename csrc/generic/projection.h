@@ -20,7 +20,7 @@ SUNHWAN_INLINE float* projection_gradient_of(const Context& x, int64_t q) {
 // (tile.h); a row that one of them lacks is 0.
 SUNHWAN_INLINE void pack_projection(const Problem& p, const Layout& l, const Weights& w,
                                     bool backward) {
-  for (int64_t j = 0; j < l.outputs.count; ++j) {
+  for (int64_t j = 0; w.projection != nullptr && j < l.outputs.count; ++j) {
     const int64_t begin = l.outputs.begin(j), end = l.outputs.begin(j + 1);
     float* out = w.projection + packed_rows(p.H) * begin * kLanes;
     for (int64_t k = 0; k < p.H; k += kRowsPacked) {
