@@ -18,7 +18,7 @@ import isa_table
 import sunhwan
 import test_cases
 from layer_pairs import NAMES, array
-from sunhwan.engine import native, primitives
+from sunhwan.engine import kernel_calls, native
 
 pytestmark = pytest.mark.skipif(not native.available(), reason=f"kernels: {native.why_missing()}")
 #: one case in five, so that one compiled program holds a mistake in all of them
@@ -87,17 +87,17 @@ def test_a_mistake_between_forward_and_backward_is_seen(
     options = {"mask": "holes", "return_state_sequences": True}
     case = cases.Case("lstm-between", cases.CELLS["lstm"], 5, 37, 3, 19, **options)
     given = cases.arrays(case)
-    real = primitives._call
+    real = kernel_calls.call_handler
 
     def altered(target: str, options: Any, operands: Any, results: Any) -> Any:
         if "backward" in target:
             operands = list(operands)
-            n = primitives._BACKWARD_INPUTS.index(what)
+            n = kernel_calls.BACKWARD_INPUTS.index(what)
             operands[n] = jax.numpy.roll(operands[n], 1, axis=-1)
         return real(target, options, operands, results)
 
     want = cases.expected(case, given)
-    monkeypatch.setattr(primitives, "_call", altered)
+    monkeypatch.setattr(kernel_calls, "call_handler", altered)
     (got,) = isa_table.results([(case, given)])
     seen = _seen(case, got, {name: want[name] for name in got})
     if what == "record":

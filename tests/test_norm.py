@@ -15,7 +15,7 @@ import isa_table
 import subprocesses
 from cases import CELLS, Arrays, Case
 from sunhwan import engine
-from sunhwan.engine import Cell, Run, native, primitives, reference
+from sunhwan.engine import Cell, Run, kernel_calls, native, reference
 from sunhwan.engine.chain import Chain
 from sunhwan.errors import ShapeError, UsageError
 
@@ -90,16 +90,16 @@ def test_gates_that_are_remembered_are_those_computed_again(
     """So many units are worth a record; backward then finds it, or not, with the same bits."""
     case, given = _case(label, B=2, T=18, H=720 if label == "simple_rnn" else 450, mask="holes")
     [remembered] = isa_table.results([(case, given)])
-    real, tokens = primitives._call, []
+    real, tokens = kernel_calls.call_handler, []
 
     def without(target: str, options: Any, operands: Any, results: Any) -> Any:
         if "backward" in target:
-            n = primitives._BACKWARD_INPUTS.index("record")
+            n = kernel_calls.BACKWARD_INPUTS.index("record")
             jax.debug.callback(lambda record: tokens.append(int(record[0, 0])), operands[n])
             operands = [0 * o if i == n else o for i, o in enumerate(operands)]
         return real(target, options, operands, results)
 
-    monkeypatch.setattr(primitives, "_call", without)
+    monkeypatch.setattr(kernel_calls, "call_handler", without)
     [again] = isa_table.results([(case, given)])
     jax.effects_barrier()
     assert tokens[0] != 0

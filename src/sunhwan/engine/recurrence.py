@@ -242,16 +242,16 @@ def _by_kernel(
     return_sequences: bool,
     return_state_sequences: bool,
 ) -> list[tuple[Array | None, tuple[Array, ...]]]:
-    from sunhwan.engine import primitives
+    from sunhwan.engine import kernel_calls, primitives
 
     segment = max(1, min(_SEGMENT, steps))
-    options = primitives.Options(cell, backwards, zero_output, segment)
+    options = kernel_calls.Options(cell, backwards, zero_output, segment)
     # the states h of all steps are the outputs
     all_states = ("y", "c_sequence")[: cell.states] if return_state_sequences else ()
     wanted = {*all_states, "y"} if return_sequences else set(all_states)
-    results = primitives.forward_names(options, wanted)
+    results = kernel_calls.forward_names(options, wanted)
     for run, mine in enumerate(own):
-        operands |= {primitives.run_name(name, run): value for name, value in mine.items()}
+        operands |= {kernel_calls.run_name(name, run): value for name, value in mine.items()}
     operands = same_variance(operands)
     out = primitives.forward_p.bind(
         *operands.values(), names=tuple(operands), options=options, results=results
@@ -260,6 +260,6 @@ def _by_kernel(
     per_run = []
     for run in range(len(own)):
         names = (*("h", "c")[: cell.states], *all_states)
-        states = tuple(found[primitives.run_name(name, run)] for name in names)
-        per_run.append((found.get(primitives.run_name("y", run)), states))
+        states = tuple(found[kernel_calls.run_name(name, run)] for name in names)
+        per_run.append((found.get(kernel_calls.run_name("y", run)), states))
     return per_run
