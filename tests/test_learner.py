@@ -142,14 +142,14 @@ def test_answers_do_not_depend_on_the_company(task, examples):
 def test_numbers_are_learnt_in_their_own_units():
     examples = numbers()
     learner = prepared("regress", examples)
-    assert learner.mean == pytest.approx(np.mean(examples.targets))
-    assert learner.scale == pytest.approx(np.std(examples.targets))
+    assert learner.targets.mean == pytest.approx(np.mean(examples.targets))
+    assert learner.targets.scale == pytest.approx(np.std(examples.targets))
     batches = learner.batches(examples, learner.encode(examples), seed=None)
     wanted = np.concatenate([batches[n][1].ravel()[batches[n][2] > 0] for n in range(len(batches))])
     assert abs(wanted.mean()) < 1e-6
     assert wanted.std() == pytest.approx(1, abs=1e-5)
     same = Examples("numbers", examples.inputs, [3.0] * 20, examples.places)
-    assert prepared("regress", same).scale == 1.0
+    assert prepared("regress", same).targets.scale == 1.0
 
 
 def test_balanced_weights_let_each_class_count_alike():

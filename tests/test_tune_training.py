@@ -111,7 +111,7 @@ def test_a_label_that_training_lacks_is_left_out_once() -> None:
     first = tuning_benches._EncodedLearner(config, training, validation)
     assert first.validation.targets == ["yes", "no", "yes", "no"]
     other = first.with_options(make_options({**SMALL, "units": 3}))
-    assert other._known(other.validation) is first.validation
+    assert other.targets.known(other.validation) is first.validation
     assert other.encode(first.validation) is first.encode(first.validation)
     assert other.encode(training) is first.encode(training)
     assert len(other.encode(validation)) == 6

@@ -198,7 +198,7 @@ def _answering(learner: Any) -> Any:
     model = learner.model
     if learner.task == "forecast":
         return model
-    last: Any = keras.layers.Rescaling(learner.scale, learner.mean, name="answers")
+    last: Any = keras.layers.Rescaling(learner.targets.scale, learner.targets.mean, name="answers")
     if learner.classes:
         last = keras.layers.Activation("softmax", name="probabilities")
     # a list: then Keras takes a dict of arrays, a list or one array alike

@@ -46,11 +46,11 @@ def _figures(
         return metrics.judge_classes(true, answers, learner.classes, lengths=lengths, seed=seed)
     if learner.task == "regress":
         return metrics.judge_numbers(
-            true, answers, train_mean=learner.mean, lengths=lengths, seed=seed
+            true, answers, train_mean=learner.targets.mean, lengths=lengths, seed=seed
         )
     if learner.classes:
         return metrics.judge_tags(true, answers, learner.classes, seed=seed)
-    return metrics.judge_steps(true, answers, train_mean=learner.mean, seed=seed)
+    return metrics.judge_steps(true, answers, train_mean=learner.targets.mean, seed=seed)
 
 
 def explain_errors(learner: Learner, judged: dict[str, Any]) -> None:
@@ -130,10 +130,10 @@ def _judge_baseline(
     if learner.task == "classify":
         return metrics.judge_classes(true, answers, classes or learner.classes, seed=seed)
     if learner.task == "regress":
-        return metrics.judge_numbers(true, answers, train_mean=learner.mean, seed=seed)
+        return metrics.judge_numbers(true, answers, train_mean=learner.targets.mean, seed=seed)
     if learner.classes:
         return metrics.judge_tags(true, answers, classes or learner.classes, seed=seed)
-    return metrics.judge_steps(true, answers, train_mean=learner.mean, seed=seed)
+    return metrics.judge_steps(true, answers, train_mean=learner.targets.mean, seed=seed)
 
 
 def prediction_rows(learner: Learner, examples: Examples, answers: Any) -> Iterator[dict[str, Any]]:

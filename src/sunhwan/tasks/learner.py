@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +21,7 @@ from sunhwan.tasks.encoders import encoder_from_config, fit_encoder
 from sunhwan.tasks.networks import Network
 from sunhwan.tasks.options import drawn_from
 from sunhwan.tasks.pieces import borders, in_pieces, joined
+from sunhwan.tasks.targets import Targets
 from sunhwan.tasks.training import History, train
 
 #: more rows than this share a batch when answering
@@ -44,10 +45,8 @@ class Learner:
         Settled by `prepare`.
     encoder
         Learnt by `prepare` from training inputs alone.
-    classes
-        The labels in the order of the network's outputs; empty where it answers with numbers.
-    mean, scale
-        Of the numbers to answer in training; the network answers in their units.
+    targets
+        What it answers with, learnt by `prepare` too.
     network, model
         What was built.
     """
@@ -56,8 +55,7 @@ class Learner:
         self.config = config
         self.kind: Kind | None = None
         self.encoder: Any = None
-        self.classes: list[str] = []
-        self.mean, self.scale = 0.0, 1.0
+        self.targets = Targets()
         self.network: Network | None = None
         self.model: Any = None
 
@@ -71,6 +69,11 @@ class Learner:
         """True if there is an answer for each step."""
         return self.task == "tag"
 
+    @property
+    def classes(self) -> list[str]:
+        """The labels in the order of the network's outputs; empty where it answers with numbers."""
+        return self.targets.classes
+
     def prepare(self, examples: Examples) -> None:
         """Learn encoder, labels and scale from training examples, and build the network.
 
@@ -81,9 +84,9 @@ class Learner:
         """
         self.kind = examples.kind
         self.config = self.config.settled(examples.kind)
-        self._learn_answers(examples)
+        self.targets = Targets.of(self.task, examples)
         self.encoder = fit_encoder(self.config, examples)
-        outputs = len(self.classes) or 1
+        outputs = self.targets.outputs
         self._build(Network.of(self.config, self.encoder, outputs, self.per_step))
 
     def _build(self, network: Network) -> None:
@@ -96,26 +99,6 @@ class Learner:
             raise UsageError("a learner must be prepared before it has a network")
         with drawn_from(self.config.seed):
             return self.network.build()
-
-    def _learn_answers(self, examples: Examples) -> None:
-        if not examples.targets:
-            raise DataError(f"`{self.task}` needs examples with answers, received none")
-        flat = self._flat(examples.targets)
-        if isinstance(next(flat), str):
-            self.classes = sorted(set(self._flat(examples.targets)))
-            if len(self.classes) < 2:
-                raise DataError(
-                    f"there must be at least two labels to tell apart, received only "
-                    f"{self.classes[0]!r}",
-                    hint="check which column is the label",
-                )
-            return
-        numbers = np.fromiter(self._flat(examples.targets), np.float64)
-        self.mean, self.scale = float(numbers.mean()), float(numbers.std()) or 1.0
-
-    def _flat(self, targets: Sequence[Any]) -> Iterator[Any]:
-        """All labels or numbers one by one."""
-        return chain.from_iterable(targets) if self.per_step else iter(targets)
 
     def encode(self, examples: Examples) -> Sequence[NDArray[Any]]:
         """The numbers of each input, on disk where they are large."""
@@ -144,8 +127,9 @@ class Learner:
         buckets: int | Sequence[int] = MOST,
     ) -> Batches:
         """Batches with answers; ``buckets`` of others save compiling for other lengths."""
-        targets = self._targets(examples)
-        weights = self._weights(targets) if self.config.class_weights == "balanced" else None
+        targets = self.targets.numbers(examples)
+        is_balanced = self.config.class_weights == "balanced"
+        weights = self.targets.weights(targets) if is_balanced else None
         return Batches(
             encoded,
             targets,
@@ -155,40 +139,6 @@ class Learner:
             per_step=self.per_step,
             buckets=buckets,
         )
-
-    def _targets(self, examples: Examples) -> Sequence[Any]:
-        """Numbers of the labels, or numbers in the network's units, for each row or step."""
-        codes = {name: code for code, name in enumerate(self.classes)}
-
-        def code(label: Any, row: int) -> float:
-            if not codes:
-                return (float(label) - self.mean) / self.scale
-            if label not in codes:
-                raise DataError(
-                    f"{examples.places[row]}: label {label!r} did not occur in training, "
-                    f"whose labels are {', '.join(self.classes[:20])}"
-                )
-            return codes[label]
-
-        targets = examples.targets or []
-        if not self.per_step:
-            return [code(target, row) for row, target in enumerate(targets)]
-        dtype = np.int32 if codes else np.float32
-        return Spool(
-            np.array([code(t, row) for t in target], dtype) for row, target in enumerate(targets)
-        ).items()
-
-    def _weights(self, targets: Sequence[Any]) -> Sequence[Any]:
-        """Weights under which each class counts alike (King and Zeng 2001)."""
-        if not self.classes:
-            raise UsageError("`class_weights` needs labels, but the answers are numbers")
-        counts = np.zeros(len(self.classes), np.int64)
-        for row in targets if self.per_step else [targets]:
-            counts += np.bincount(row, minlength=len(counts))
-        weight = counts.sum() / np.maximum(counts, 1) / len(counts)
-        if not self.per_step:
-            return list(weight[np.asarray(targets, np.int64)])
-        return Spool(weight[row].astype(np.float32) for row in targets).items()
 
     def fit(
         self,
@@ -203,7 +153,7 @@ class Learner:
         import keras
 
         config = self.config
-        known = self._known(validation)
+        known = self.targets.known(validation)
         loss = keras.losses.MeanSquaredError()
         metrics: list[Any] = []
         if self.classes:
@@ -225,22 +175,6 @@ class Learner:
             progress=progress,
         )
 
-    def _known(self, examples: Examples) -> Examples:
-        """Validation examples whose labels all occur in training."""
-        if not self.classes or examples.targets is None:
-            return examples
-        names = set(self.classes)
-        targets = examples.targets
-        known = (set(t) <= names if self.per_step else t in names for t in targets)
-        rows = np.flatnonzero(np.fromiter(known, bool, len(targets)))
-        if not len(rows):
-            raise DataError(
-                f"none of the {len(examples)} examples that training is stopped by has a label "
-                "that training has",
-                hint="give more data, or hold out more of it with `validation`",
-            )
-        return examples if len(rows) == len(examples) else examples.take(rows)
-
     def answer(self, encoded: Sequence[NDArray[Any]]) -> Any:
         """Probabilities ``float64[N, C]`` or numbers ``float64[N]``; per step, a list of such."""
         from sunhwan.tasks.steps import predict
@@ -250,7 +184,7 @@ class Learner:
         if self.per_step:
             return self._answer_steps(encoded)
         raw: Any = predict(self.model, self._rows(encoded))
-        return self._finish(raw)
+        return self.targets.answers(raw)
 
     def _answer_steps(self, encoded: Sequence[NDArray[Any]]) -> list[NDArray[np.float64]]:
         from sunhwan.tasks.steps import predict
@@ -263,7 +197,7 @@ class Learner:
                 for start, end in pairwise(cut)
             ).items()
         raw: Any = predict(self.model, self._rows(encoded))
-        return joined([self._finish(row) for row in raw], (len(cut) - 1 for cut in cuts))
+        return joined([self.targets.answers(row) for row in raw], (len(cut) - 1 for cut in cuts))
 
     def _rows(self, encoded: Sequence[NDArray[Any]]) -> Batches:
         rows = len(encoded)
@@ -276,25 +210,13 @@ class Learner:
             encoded, batch_size=size, per_step=self.per_step, buckets=[steps]
         )
 
-    def _finish(self, raw: NDArray[Any]) -> NDArray[np.float64]:
-        values = np.array(raw, np.float64)
-        if not self.classes:
-            return values[..., 0] * self.scale + self.mean
-        # in place, for there is one for each row and class
-        values -= values.max(-1, keepdims=True)
-        np.exp(values, out=values)
-        values /= values.sum(-1, keepdims=True)
-        return values
-
     def to_json(self) -> dict[str, Any]:
         """All but weights and encoder, as plain values."""
         if self.network is None:
             raise UsageError("a learner must be trained before it can be saved")
         return {
             "kind": self.kind,
-            "classes": self.classes,
-            "mean": self.mean,
-            "scale": self.scale,
+            **self.targets.to_json(),
             "network": self.network.model_dump(mode="json"),
         }
 
@@ -334,17 +256,12 @@ class Learner:
                 raise DataError(f"{where}: `{name}` is missing or of the wrong type")
         if model["kind"] not in get_args(Kind):
             raise DataError(f"{where}: there is no `kind` of data called {model['kind']!r}")
-        classes = model["classes"]
-        if len(classes) == 1 or not all(isinstance(name, str) for name in classes):
-            raise DataError(f"{where}: `classes` must be labels, at least two or none")
-        if len(set(classes)) < len(classes):
-            raise DataError(f"{where}: `classes` must differ from each other")
+        targets = Targets.from_json(config.task, model, where)
         learner = cls(config.settled(model["kind"]))
-        learner.kind, learner.classes = model["kind"], classes
-        learner.mean, learner.scale = float(model["mean"]), float(model["scale"])
+        learner.kind, learner.targets = model["kind"], targets
         learner.encoder = encoder_from_config(encoder, model["kind"])
         network = Network.from_json(model["network"], where)
-        outputs = len(classes) or 1
+        outputs = targets.outputs
         if network != Network.of(learner.config, learner.encoder, outputs, learner.per_step):
             raise DataError(
                 f"{where}: the network does not belong to the configuration and encoder"

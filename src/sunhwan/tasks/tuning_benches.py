@@ -100,7 +100,7 @@ class _EncodedLearner(Learner):
     def __init__(self, config: Config, training: Examples, validation: Examples) -> None:
         super().__init__(config)
         self.prepare(training)
-        self.training, self.validation = training, self._known(validation)
+        self.training, self.validation = training, self.targets.known(validation)
         self._numbers = [Learner.encode(self, part) for part in self._both()]
 
     def encode(self, examples: Examples) -> Sequence[NDArray[Any]]:
@@ -113,7 +113,7 @@ class _EncodedLearner(Learner):
         """Another one, with a network of its own."""
         other = copy.copy(self)
         other.config = config.settled(self.kind or "text")
-        outputs = len(self.classes) or 1
+        outputs = self.targets.outputs
         other._build(Network.of(other.config, self.encoder, outputs, self.per_step))
         return other
 
