@@ -48,6 +48,12 @@ Record take_record(uint32_t token) {
   return found == all.by_token.end() ? Record{} : all.take(found);
 }
 
+bool has_record(uint32_t token) {
+  Records& all = records();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  return all.by_token.count(token) != 0;
+}
+
 int64_t record_bytes() {
   Records& all = records();
   const std::lock_guard<std::mutex> lock(all.mutex);

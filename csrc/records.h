@@ -39,7 +39,8 @@ uint32_t keep_record(Record record);
 // The record of a token, which is then gone; empty if there is none. Thread-safe.
 Record take_record(uint32_t token);
 
-int64_t record_bytes();  // held for backward passes to come
+bool has_record(uint32_t token);  // left, and neither taken nor pushed out
+int64_t record_bytes();           // held for backward passes to come
 void drop_records();
 
 }  // namespace sunhwan

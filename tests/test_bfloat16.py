@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cases
+import gate_records
 import isa_table
 import subprocesses
 from sunhwan import engine
@@ -177,11 +178,10 @@ def test_a_row_and_a_way_back_computed_again_have_the_same_bits(label: str) -> N
         return engine.rnn(case.cell, x, kernel, given.recurrent_kernel, given.bias)[0]
 
     y, pull = jax.vjp(forward, jnp.asarray(given.x), jnp.asarray(given.kernel))
-    y.block_until_ready()
-    before = native.module().record_bytes()
+    # gates of a SimpleRNN cost so little that the machine's cache decides
+    assert gate_records.is_kept(pull) or case.cell.kind == "simple_rnn"
     first = jax.block_until_ready(pull(given.d_outputs))
-    if case.cell.kind != "simple_rnn":  # whose gates cost too little to be kept
-        assert native.module().record_bytes() < before
+    assert not gate_records.is_kept(pull)
     for one, other in zip(first, pull(given.d_outputs), strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(forward(given.x[3:4], given.kernel), y[3:4])
