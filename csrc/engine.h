@@ -3,10 +3,10 @@
 // A call takes several problems that do not depend on each other (the two directions of a
 // Bidirectional layer) and shares the threads among them; bits are those of one call for each.
 //
-// Both functions expect arguments that were checked (xla_ffi.cc does): sizes agree, pointers are
-// valid for them. They allocate nothing but arena blocks and may be called from several threads at
-// once. Results depend on the sizes, the instruction set and the pool's number of threads, never on
-// which thread did what: same machine, same bits.
+// Both functions expect arguments that were checked (xla_arguments.cc does): sizes agree, pointers
+// are valid for them. They allocate nothing but arena blocks and may be called from several threads
+// at once. Results depend on the sizes, the instruction set and the pool's number of threads, never
+// on which thread did what: same machine, same bits.
 #pragma once
 
 #include <vector>

@@ -136,7 +136,7 @@ def mutants(call: Call) -> Iterator[Call]:
     for n, (name, value) in enumerate(call.options):
         # steps only words a message: any number is good
         if isinstance(value, np.int64) and name != "steps":
-            for bad in (-1, 99, 2**40, -(2**62)):
+            for bad in (-1, 99, 2**40, 2**63 - 1, -(2**62)):
                 if (name, bad) not in (("segment", 99), ("segment", 2**40)):
                     changed = (*call.options[:n], (name, np.int64(bad)), *call.options[n + 1 :])
                     yield replace(call, options=changed)
