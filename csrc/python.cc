@@ -62,6 +62,5 @@ NB_MODULE(_kernels, m) {
     sunhwan::release_arena();
   });
   m.def("has_record", &sunhwan::has_record);
-  m.def("record_bytes", &sunhwan::record_bytes);
   bind_stream(m);
 }

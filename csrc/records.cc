@@ -54,12 +54,6 @@ bool has_record(uint32_t token) {
   return all.by_token.count(token) != 0;
 }
 
-int64_t record_bytes() {
-  Records& all = records();
-  const std::lock_guard<std::mutex> lock(all.mutex);
-  return all.bytes;
-}
-
 void drop_records() {
   Records& all = records();
   const std::lock_guard<std::mutex> lock(all.mutex);

@@ -40,7 +40,6 @@ uint32_t keep_record(Record record);
 Record take_record(uint32_t token);
 
 bool has_record(uint32_t token);  // left, and neither taken nor pushed out
-int64_t record_bytes();           // held for backward passes to come
 void drop_records();
 
 }  // namespace sunhwan
